@@ -1,0 +1,1 @@
+//! RLPx over TCP: listener, dialer and one task per peer

@@ -1,0 +1,1 @@
+//! A node: peers and the privacy layer joined to sockets

@@ -1,0 +1,1 @@
+//! The environment of a shell: clock, entropy, tasks

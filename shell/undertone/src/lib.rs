@@ -1,0 +1,1 @@
+//! Status Protocol SDK: an account and a messenger on a node, behind one async facade
