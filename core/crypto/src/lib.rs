@@ -18,6 +18,16 @@
 //! - Only the 04 form is taken as uncompressed: the hybrids 06 and 07, which libsecp256k1 parses, are refused.
 //! - ECDH gives the raw 32-byte X coordinate, unhashed, padded on the left.
 //! - Decryption failures are one opaque value: no oracle.
+//!
+//! # Example
+//! ```
+//! use undertone_crypto::{SecretKey, ecies};
+//! # let mut rng = undertone_support::rng(1);
+//! let bob = SecretKey::random(&mut rng);
+//! let sealed = ecies::encrypt(&bob.public(), b"for bob", b"", &mut rng);
+//! assert_eq!(ecies::decrypt(&sealed, b"", |point| Some(bob.ecdh(point)))?, b"for bob");
+//! # Ok::<(), undertone_crypto::Opaque>(())
+//! ```
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

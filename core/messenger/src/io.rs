@@ -1,0 +1,173 @@
+//! What goes into a step and what comes out.
+
+use undertone_base::Unix;
+use undertone_crypto::PublicKey;
+use undertone_payload::MessageId;
+use undertone_transport::{Route, SendId, WireId};
+
+use crate::{Chat, ChatId, Message, MessageState};
+
+/// Into [`Messenger::step`](crate::Messenger::step).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// A person or program wants something.
+    Command(Command),
+    /// The clock reached what [`Effect::WakeAt`] named.
+    Timeout,
+    /// The transport says something.
+    Transport(undertone_transport::Event),
+}
+
+/// What a person or program can want.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Give up a message that was not taken by a peer yet.
+    GiveUp(MessageId),
+    /// Set the unread count of a chat to zero.
+    MarkRead(ChatId),
+    /// Open a chat: from now on listen to it.
+    Open(ChatId),
+    /// Send a text; opens the chat when need be. Comes back as [`Notice::Message`].
+    Send {
+        /// Where.
+        chat: ChatId,
+        /// At most 4,096 bytes, not blank.
+        text: String,
+    },
+    /// Perfect forward secrecy on or off for what is sent to this person from now on.
+    SetPfs {
+        /// Whom.
+        peer: PublicKey,
+        /// What.
+        pfs: Pfs,
+    },
+}
+
+/// Whether messages to a person go through the ratchet.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Pfs {
+    /// Whisper encryption only: who steals the identity key reads everything.
+    Off,
+    /// X3DH and Double Ratchet.
+    #[default]
+    On,
+}
+
+/// Out of a step. Nothing here may happen before the transaction of the step is durable.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Tell the person.
+    Notify(Notice),
+    /// Hand to the transport. A refusal comes back as an [`Input::Transport`] progress of failure.
+    Transport(undertone_transport::Command),
+    /// Call [`Input::Timeout`] at this wall-clock time; the newest one counts.
+    WakeAt(Unix),
+}
+
+/// What a person is told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A chat is new or its counters changed.
+    Chat(Chat),
+    /// A message is new: ours or somebody's. Exactly once each.
+    Message(Box<Message>),
+    /// What one layer did, for those who want to watch.
+    Trace(Box<Trace>),
+    /// A message of ours went on.
+    State {
+        /// Which.
+        id: MessageId,
+        /// In which chat.
+        chat: ChatId,
+        /// How far.
+        state: MessageState,
+    },
+    /// Something arrived that could not be read or is not valid. Nothing was stored and nothing acknowledged.
+    Undecodable {
+        /// Who signed it.
+        author: PublicKey,
+        /// Why.
+        why: Undecodable,
+    },
+}
+
+/// Why something that arrived is not shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Undecodable {
+    /// The security layer could not open it; the stable code of its error.
+    Security(&'static str),
+    /// The data-sync layer refused it.
+    Sync(&'static str),
+    /// The message's form, signature or content is not valid.
+    Payload(&'static str),
+}
+
+/// How a message was protected beyond the transport's own sealing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Protection {
+    /// Readable by everyone who knows the public chat's name.
+    Public,
+    /// A ratchet session: forward secret.
+    Ratchet,
+    /// A one-off Diffie-Hellman because no device of the recipient was known: not forward secret.
+    DhOnly,
+    /// Nothing beyond the transport's sealing.
+    TransportOnly,
+}
+
+impl Protection {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Ratchet => "ratchet",
+            Self::DhOnly => "dh-only",
+            Self::TransportOnly => "transport-only",
+        }
+    }
+}
+
+/// What the layers did with one message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Trace {
+    /// The message; none for a bare acknowledgement.
+    pub message: Option<MessageId>,
+    /// The other side; none in a public chat.
+    pub peer: Option<PublicKey>,
+    /// On which route.
+    pub route: Route,
+    /// Bytes after each layer, from the text outwards; 0 where a layer had no part.
+    pub sizes: Sizes,
+    /// How it was protected.
+    pub protection: Protection,
+    /// Sent or received.
+    pub step: TraceStep,
+}
+
+/// Which way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TraceStep {
+    /// Opened from this envelope.
+    Received(WireId),
+    /// Handed to the transport under this id.
+    Sent(SendId),
+}
+
+/// Bytes after each layer.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sizes {
+    /// The text.
+    pub text: usize,
+    /// The application message with its signature.
+    pub metadata: usize,
+    /// Wrapped for data sync.
+    pub sync: usize,
+    /// Encrypted by the security layer.
+    pub protocol: usize,
+}
