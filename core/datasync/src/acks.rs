@@ -9,7 +9,8 @@ use crate::payload::SyncPayloadOut;
 /// Ids to acknowledge to one peer, each once, at most [`ACKS_MAX`].
 ///
 /// Whoever holds it adds the id of each message that proved valid (a duplicate of a committed message is
-/// valid), and turns it into payloads only after the commit. Dropped before that, nothing was promised.
+/// valid), and turns it into payloads only after the commit. Dropped before that, nothing was promised; lost
+/// after it, by a crash, the peer repeats its message and the duplicate is acked. So it needs no store.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Acks {
     order: Vec<SyncId>,

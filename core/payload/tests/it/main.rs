@@ -1,0 +1,10 @@
+//! Vectors of the reference and properties.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says so when it fails"
+)]
+
+mod properties;
+mod vectors;
