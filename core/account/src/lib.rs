@@ -1,0 +1,65 @@
+//! Who is who: from a phrase to the chat key, and every form in which keys are kept, shown and named.
+//!
+//! Implements `identity.md` 1 to 4 of the handbook: BIP39, BIP32, EIP-1581 paths, EIP-55 addresses, key UIDs, Web3
+//! secret storage 3 (and reading 1), multibase key texts, three-word names. The older written text is
+//! `status-im/specs` 2/ACCOUNT; where it errs (trap T3) the handbook is followed.
+//!
+//! Left out: public derivation of BIP32, keycards, accounts from before 14 May 2018 (a derivation of their own),
+//! pictures, ENS, links, and all files and prompts: a shell reads and writes what is computed here.
+//!
+//! ```text
+//!   words ── Mnemonic ── seed(passphrase) ──► Seed ──► ExtendedKey (m) ──► KeyUid
+//!                                                          │
+//!                               m/43'/60'/1581'/0'/0       │       m/44'/60'/0'/0/i
+//!                          ┌───────────────────────────────┴───────────────┐
+//!                       ChatKey ──► keystore::seal ──► key file         WalletKey
+//!                          │              keystore::KeyFile::open ◄── geth, status-go
+//!                          └─ public ──► key_text (0x04…, 0x02…, zQ3sh…), Address, three_word_name
+//! ```
+//!
+//! # Invariants
+//! - Nothing that holds a secret prints it: words through [`Mnemonic::expose_words`] and extended keys through
+//!   [`ExtendedKey::expose_xprv`] only; both are wiped.
+//! - Errors carry positions and sizes, never words, keys or text of a file.
+//! - A key file is decrypted only after its mac was right, and its cost is checked before a byte is allocated.
+//! - The chat key derives nothing else.
+//!
+//! # Example
+//!
+//! ```
+//! use undertone_account::{ChatKey, ExtendedKey, KeyUid, Language, Mnemonic, WordCount};
+//! use undertone_account::{key_text, three_word_name};
+//!
+//! let mut rng = undertone_support::rng(7);
+//! let phrase = Mnemonic::generate(WordCount::Twelve, Language::English, &mut rng);
+//! let master = ExtendedKey::master(&phrase.seed(""))?;
+//! let me = ChatKey::derive(&master)?;
+//! let text = key_text::chat_key(&me.public());
+//! assert!(text.starts_with("zQ3sh"));
+//! assert_eq!(key_text::parse(&text)?, me.public());
+//! println!("{} {} {}", KeyUid::of(&master.public()).short(), me.address(), three_word_name(&me.public()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod address;
+mod alias;
+mod extended;
+pub mod key_text;
+pub mod keystore;
+mod language;
+pub mod limits;
+mod mnemonic;
+mod multibase;
+mod path;
+mod roles;
+
+pub use address::{Address, AddressError, KeyUid};
+pub use alias::three_word_name;
+pub use extended::{ExtendedKey, ExtendedKeyError};
+pub use language::Language;
+pub use mnemonic::{Mnemonic, MnemonicError, Seed, WordCount};
+pub use multibase::Base;
+pub use path::{ChildNumber, Path, PathError};
+pub use roles::{ChatKey, WalletKey};

@@ -1,0 +1,24 @@
+//! Vectors and properties of the public interface.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed expectation is a failed test, also in the helpers of tests"
+)]
+
+mod derivation;
+mod errors;
+mod key_text;
+mod keystore;
+mod mnemonic;
+mod secrets;
+
+use undertone_vectors::Value;
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap_or_else(|| panic!("not a list: {value}"))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("not text: {value}"))
+}
