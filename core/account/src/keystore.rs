@@ -14,6 +14,8 @@ mod error;
 mod kdf;
 mod section;
 
+use std::fmt;
+
 use rand_core::CryptoRng;
 use serde_json::{Map, Value, json};
 use undertone_base::Unix;
@@ -42,7 +44,7 @@ pub use kdf::ScryptParams;
 /// assert_eq!(file.open("wrong").unwrap_err().code(), "keystore.wrong_password");
 /// # Ok::<(), keystore::KeystoreError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct KeyFile {
     address: Option<Address>,
     crypto: Section,
@@ -109,6 +111,9 @@ impl KeyFile {
 
     /// The private key. Slow: one key derivation.
     ///
+    /// The format's mac leaves the iv and the address out, so only the address proves that the key is the right
+    /// one: whoever knows which account the file belongs to compares that with the key, too.
+    ///
     /// # Errors
     /// [`KeystoreError::WrongPassword`] when the mac does not fit (or the file was changed),
     /// [`KeystoreError::Content`] when it fits but there is no key inside, [`KeystoreError::AddressMismatch`].
@@ -144,6 +149,16 @@ impl KeyFile {
         } else {
             FileExtendedKey::OfAnotherKey(extended)
         }))
+    }
+}
+
+impl fmt::Debug for KeyFile {
+    /// Leaves out what a password could be guessed against.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyFile")
+            .field("address", &self.address)
+            .field("has_extended_key", &self.has_extended_key())
+            .finish_non_exhaustive()
     }
 }
 
@@ -196,11 +211,13 @@ pub fn file_name(address: &Address, now: Unix) -> String {
 /// To import such a file, try the first, then the second.
 pub fn status_passwords(password: &str) -> [Zeroizing<String>; 2] {
     let hash = Zeroizing::new(keccak256(password.as_bytes()));
-    let upper = Zeroizing::new(const_hex::encode_upper(hash.as_slice()));
-    [
-        Zeroizing::new(const_hex::encode_prefixed(hash.as_slice())),
-        Zeroizing::new(format!("0x{}", upper.as_str())),
-    ]
+    let lower = Zeroizing::new(const_hex::encode_prefixed(hash.as_slice()));
+    let mut upper = lower.clone();
+    // Leaves the `0x`, whose x stays small.
+    if let Some(digits) = upper.get_mut(2..) {
+        digits.make_ascii_uppercase();
+    }
+    [lower, upper]
 }
 
 /// Exactly 40 digits, `0x` optional; the case means nothing here.

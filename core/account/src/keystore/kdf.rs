@@ -66,7 +66,7 @@ impl Default for ScryptParams {
 }
 
 /// A key derivation with its parameters, within the limits.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Kdf {
     Pbkdf2 { rounds: u32, salt: Vec<u8> },
     Scrypt { params: ScryptParams, salt: Vec<u8> },

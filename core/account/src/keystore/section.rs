@@ -34,7 +34,7 @@ impl Cipher {
 }
 
 /// An encrypted value with all that is needed to open it, but the password.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Section {
     cipher: Cipher,
     iv: [u8; 16],

@@ -24,6 +24,10 @@ fn secrets_print_nothing() {
     let cheap = ScryptParams::new(1024, 8, 1).unwrap();
     let file =
         KeyFile::parse(seal(chat.secret_key(), Some(&master), "p", cheap, &mut rng(1)).as_bytes()).unwrap();
+    insta::assert_snapshot!(
+        format!("{file:?}"),
+        @"KeyFile { address: Some(Address(2c832eca79217c0165e63437fc1f99bb6932ce62)), has_extended_key: true, .. }"
+    );
     let extended = format!("{:?}", file.open_extended("p").unwrap());
     insta::assert_snapshot!(
         extended,
