@@ -1,0 +1,62 @@
+//! How envelopes travel: enode, the RLPx handshake and frames, the base protocol, capabilities.
+//!
+//! Specified in `devp2p.md` of the handbook, sections 1 and 2, after `rlpx.md` of the devp2p specifications,
+//! EIP-8 and EIP-706, as go-ethereum 1.9.7 and status-go 0.60.0 really behave. Discovery, node records and NAT
+//! are not here yet. The legacy topic discovery of 2019 is left out for good.
+//!
+//! ```text
+//!   bytes ──▶ Session ──▶ events: Authenticated → Established → Message… → Closed
+//!   bytes ◀── Session ◀── admit / send / disconnect
+//!              │ handshake: auth, ack → keys        one phase type each
+//!              │ frame: MAC, cipher                 header MAC before size, body MAC before body
+//!              │ message: id, snappy, Hello …
+//!              └ caps: (capability, code) ⇄ message id
+//! ```
+//!
+//! # Invariants
+//! - No byte of a peer is believed before its MAC; no size before it is compared with a limit.
+//! - A session that refused something is dead: nothing can be sent on it but one Disconnect.
+//! - Only defined disconnect reasons are sent: others end the whole process of the originals.
+//! - RLPx is **not confidential**: both directions share one keystream, so that their XOR leaks
+//!   (CVE-2015-20112). What must be secret is sealed above.
+//!
+//! # Known attacks and what answers them
+//! Frame memory: buffers grow with the bytes that came, up to the capability's limit. Snappy bomb: the declared
+//! length is compared before allocating. Ping flood (CVE-2023-40591): one Pong owed at most, a rate above it.
+//! Disconnect panic (CVE-2022-29177): reasons are a newtype that keeps unknown values. Short ECIES bodies
+//! (CVE-2026-22862) and invalid points (CVE-2026-26315): refused in `undertone_crypto`.
+//!
+//! # Example
+//! ```
+//! use undertone_devp2p::{Capability, Config, NodeKey, Offer, Session};
+//! # let mut rng = undertone_support::rng(1);
+//! # let now = undertone_base::Now::default();
+//! let shh = Offer { capability: Capability::new("shh", 6), length: 128 };
+//! let config = |key| Config::new(key, "example/v1", vec![shh.clone()]);
+//! let bob = NodeKey::random(&mut rng);
+//! let mut dialled = Session::dial(config(NodeKey::random(&mut rng)), bob.public(), now, &mut rng);
+//! let mut accepted = Session::accept(config(bob), now);
+//! accepted.receive(now, &dialled.poll_transmit().unwrap(), &mut rng);
+//! assert!(accepted.poll_event().is_some(), "authenticated");
+//! ```
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod caps;
+mod enode;
+mod error;
+mod frame;
+pub mod handshake;
+pub mod limits;
+mod message;
+mod node_key;
+mod rlp;
+mod session;
+mod snappy;
+
+pub use caps::{BASE_LENGTH, Capability, Offer, Shared, shared};
+pub use enode::{Endpoint, Enode, EnodeError, Host};
+pub use error::{SendError, WireError};
+pub use message::{DisconnectReason, Hello, P2P_VERSION};
+pub use node_key::{NodeId, NodeKey};
+pub use session::{Admission, Closed, Config, Event, Session};

@@ -1,0 +1,57 @@
+//! The key of a node.
+
+use std::sync::Arc;
+
+use rand_core::CryptoRng;
+use undertone_base::{Secret, fixed_bytes};
+use undertone_crypto::{KeyError, PublicKey, SecretKey, keccak256};
+
+fixed_bytes! {
+    /// A node's id in tables and records: Keccak-256 of the 64-byte public key.
+    pub struct NodeId(32);
+}
+
+impl NodeId {
+    /// The id of the node with this key.
+    pub fn of(key: &PublicKey) -> Self {
+        Self::from_bytes(keccak256(&key.to_xy()))
+    }
+}
+
+/// The long-lived key of a node, which is not a person's key. Shared by the sessions of the node, never copied.
+#[derive(Clone, Debug)]
+pub struct NodeKey(Arc<SecretKey>);
+
+impl NodeKey {
+    /// Wraps a key.
+    pub fn new(key: SecretKey) -> Self {
+        Self(Arc::new(key))
+    }
+
+    /// A fresh key.
+    pub fn random(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        Self::new(SecretKey::random(rng))
+    }
+
+    /// From 64 hex digits, as a `nodekey` file holds them.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the text is not a key.
+    pub fn from_hex(text: &str) -> Result<Self, KeyError> {
+        SecretKey::from_hex(text.trim()).map(Self::new)
+    }
+
+    /// The public key.
+    pub fn public(&self) -> PublicKey {
+        self.0.public()
+    }
+
+    /// The scalar, for writing a `nodekey` file.
+    pub fn secret(&self) -> &Secret<32> {
+        self.0.secret()
+    }
+
+    pub(crate) fn ecdh(&self, other: &PublicKey) -> Secret<32> {
+        self.0.ecdh(other)
+    }
+}
