@@ -31,7 +31,9 @@ fn architecture(text: &str, packages: &[cargo::Package], faults: &mut Vec<String
         }
     }
     for name in named {
-        let place = PARTS.iter().any(|part| name.starts_with(part)) && name.matches('/').count() == 1;
+        let place = PARTS
+            .iter()
+            .any(|part| name.strip_prefix(part).is_some_and(|n| !n.is_empty() && !n.contains('/')));
         if place && !packages.iter().any(|p| p.dir == name) {
             faults.push(format!("ARCHITECTURE.md names `{name}`, which is no crate"));
         }
