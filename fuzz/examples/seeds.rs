@@ -25,6 +25,13 @@ fn from_vectors() {
     write("mnemonic", list(&identity["bip39_languages"]).iter().step_by(6).map(|m| text(&m["mnemonic"])));
     write("mnemonic", list(&identity["mnemonic_negative"]).iter().map(|m| text(&m["mnemonic"])));
 
+    let enr = load("enr");
+    write("enode", list(&enr["enode_urls"]).iter().map(|u| text(&u["url"])));
+    let rlpx = load("rlpx");
+    write("hello", list(&rlpx["hello_decoding"]).iter().map(|h| hex(&h["payload"])));
+    write("rlpx_handshake", list(&rlpx["negative_auth"]["cases"]).iter().take(4).map(|c| hex(&c["auth"])));
+    write("rlpx_handshake", [hex(&rlpx["session_plain_nosnappy"]["handshake"]["auth"]["packet"])]);
+
     let crypto = load("whisper_crypto");
     write("sealed_open", list(&crypto["decrypt_negative"]).iter().step_by(4).map(|c| hex(&c["data"])));
     write("sealed_plaintext", list(&crypto["parse_plaintext"]).iter().map(|c| hex(&c["plaintext"])));
@@ -51,6 +58,18 @@ fn from_our_own_rows() {
         Pending::new(bob, message, now).to_stored()
     });
     write("sync_stored", rows);
+
+    // Pairs of operation and argument, see the target.
+    write(
+        "rlpx_session",
+        [
+            vec![0x30, 0, 0x31, 1, 0x0e, 0, 0x0f, 0],
+            vec![0xf0, 3, 0xf2, 127, 0x06, 0, 0x06, 40, 0x0e, 0, 0x0a, 16, 0x0e, 0, 0x0f, 0],
+            vec![0x50, 5, 0x48, 20, 0x0e, 0],
+            vec![0x20, 9, 0x0c, 8, 0x0e, 0, 0x31, 9],
+            vec![0x0a, 31, 0x30, 1, 0x0e, 0],
+        ],
+    );
 }
 
 fn list(value: &Value) -> &Vec<Value> {

@@ -12,11 +12,13 @@
 
 mod account;
 mod datasync;
+mod devp2p;
 mod payload;
 mod sealed;
 
 pub use account::{key_forms, keystore, mnemonic};
 pub use datasync::{sync_payload, sync_stored};
+pub use devp2p::{enode, hello, rlpx_handshake, rlpx_session};
 pub use payload::metadata;
 pub use sealed::{sealed_open, sealed_plaintext};
 
@@ -25,10 +27,14 @@ pub use sealed::{sealed_open, sealed_plaintext};
 macro_rules! for_each_target {
     ($then:ident) => {
         $then! {
+            enode
+            hello
             key_forms
             keystore
             metadata
             mnemonic
+            rlpx_handshake
+            rlpx_session
             sealed_open
             sealed_plaintext
             sync_payload
