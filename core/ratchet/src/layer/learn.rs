@@ -1,0 +1,155 @@
+//! Bundles on their way into the store: rules 4 to 6 of `security.md` 2.3.
+
+use undertone_base::{StoreError, Unix};
+use undertone_crypto::PublicKey;
+
+use super::Encryption;
+use crate::bundle::{Entry, VerifiedBundle};
+use crate::error::{BundleError, OpenError};
+use crate::installation::InstallationId;
+use crate::keys::RemoteIdentity;
+use crate::limits::MAX_PREKEY_VERSION;
+use crate::protocol::ProtocolMessage;
+use crate::store::RatchetStore;
+use crate::stored::Device;
+use crate::tables::Tables;
+
+/// What a bundle taught us about a device.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DeviceChange {
+    /// It was unknown. A new device of ours is disabled until a person enables it; a new one of a contact
+    /// deserves a notice (`security.md` S17).
+    New,
+    /// It has a new prekey.
+    Rotated,
+}
+
+/// A device that a bundle taught us about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Learned {
+    /// Whose device. Not always the sender of the message.
+    pub identity: PublicKey,
+    /// The device.
+    pub installation: InstallationId,
+    /// What is new.
+    pub change: DeviceChange,
+}
+
+/// The bundles of a message after they were taken in.
+pub(super) struct Bundles {
+    pub(super) verified: Vec<VerifiedBundle>,
+    pub(super) dropped: Vec<BundleError>,
+    pub(super) learned: Vec<Learned>,
+}
+
+impl Encryption {
+    /// Verifies every bundle before the first is stored.
+    ///
+    /// A bundle that peers would refuse (rule 3) refuses the message, as at peers. One that only our stricter
+    /// rules refuse (1 and 2: odd names, a clock that is off) is dropped, and the message is read.
+    pub(super) fn learn_bundles<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &mut Tables<'_, S>,
+        message: &ProtocolMessage,
+        now: Unix,
+    ) -> Result<Bundles, OpenError> {
+        let mut bundles =
+            Bundles { verified: Vec::new(), dropped: message.refused.clone(), learned: Vec::new() };
+        for raw in &message.bundles {
+            match raw.verify(now) {
+                Ok(verified) => bundles.verified.push(verified),
+                Err(error) if error.rule() == 3 => return Err(error.into()),
+                Err(error) => bundles.dropped.push(error),
+            }
+        }
+        for bundle in &bundles.verified {
+            for entry in bundle.entries() {
+                if let Some(change) = self.learn_entry(tables, bundle, entry)? {
+                    let identity = *bundle.identity().public();
+                    let installation = entry.installation.clone();
+                    bundles.learned.push(Learned { identity, installation, change });
+                }
+            }
+        }
+        Ok(bundles)
+    }
+
+    /// Rules 4 and 5 for one device.
+    fn learn_entry<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &mut Tables<'_, S>,
+        bundle: &VerifiedBundle,
+        entry: &Entry,
+    ) -> Result<Option<DeviceChange>, StoreError> {
+        let own = self.is_own(bundle.identity());
+        let this_device = own && entry.installation == self.installation;
+        if this_device
+            || entry.version > MAX_PREKEY_VERSION
+            || tables.is_own_prekey(&self.own, &entry.prekey)?
+        {
+            return Ok(None);
+        }
+        match tables.device(&self.own, bundle.identity(), &entry.installation)? {
+            None => {
+                tables.make_room_for_device(&self.own, bundle.identity())?;
+                let device = Device {
+                    prekey: entry.prekey,
+                    version: entry.version,
+                    timestamp: bundle.timestamp(),
+                    protocol_version: entry.protocol_version,
+                    enabled: !own,
+                    heard_on: None,
+                };
+                tables.put_device(&self.own, bundle.identity(), &entry.installation, &device);
+                Ok(Some(DeviceChange::New))
+            }
+            Some(known) => Ok(self.update_device(tables, bundle, entry, &known)),
+        }
+    }
+
+    /// Rule 5 for a known device.
+    ///
+    /// DEVIATION: `security.md` 2.4: the original ends up with the lowest version that is not expired; here
+    /// the highest one stays (test `a_late_old_bundle_changes_nothing`).
+    fn update_device<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &mut Tables<'_, S>,
+        bundle: &VerifiedBundle,
+        entry: &Entry,
+        known: &Device,
+    ) -> Option<DeviceChange> {
+        let rotated = entry.version > known.version;
+        let same = entry.version == known.version && entry.prekey == known.prekey;
+        if !rotated && !same {
+            return None;
+        }
+        let mut device = known.clone();
+        if bundle.timestamp() > known.timestamp {
+            device.timestamp = bundle.timestamp();
+            device.protocol_version = known.protocol_version.max(entry.protocol_version);
+        }
+        if rotated {
+            device.prekey = entry.prekey;
+            device.version = entry.version;
+        }
+        if device != *known {
+            tables.put_device(&self.own, bundle.identity(), &entry.installation, &device);
+        }
+        rotated.then_some(DeviceChange::Rotated)
+    }
+
+    /// The protocol version that the sender's own bundle claims for the sending device; 0 when it does not
+    /// name it.
+    ///
+    /// DEVIATION: `security.md` 6.3: the original looks into the first bundle whoever signed it.
+    pub(super) fn claimed_version(
+        bundles: &Bundles,
+        sender: &RemoteIdentity,
+        installation: &InstallationId,
+    ) -> u32 {
+        let mut of_sender = bundles.verified.iter().filter(|bundle| bundle.identity() == sender);
+        let first = of_sender.find(|bundle| !bundle.entries().is_empty());
+        let entry = first.and_then(|b| b.entries().iter().find(|entry| entry.installation == *installation));
+        entry.map_or(0, |entry| entry.protocol_version)
+    }
+}

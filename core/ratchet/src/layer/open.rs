@@ -1,0 +1,291 @@
+//! Receiving (`security.md` 5.2).
+
+use rand_core::CryptoRng;
+use undertone_base::Unix;
+use undertone_crypto::{Keyring, PublicKey};
+
+use super::learn::{Bundles, Learned};
+use super::{Context, Encryption, Protection};
+use crate::dh_only;
+use crate::error::{BundleError, OpenError, RatchetError};
+use crate::installation::{InstallationId, NONE};
+use crate::keys::{EphemeralPublic, PrekeyId, RatchetPublic, RemoteIdentity};
+use crate::proto::wire;
+use crate::protocol::ProtocolMessage;
+use crate::ratchet::{Header, Ratchet, Step};
+use crate::session::{Role, Session, SessionId};
+use crate::store::RatchetStore;
+use crate::tables::Tables;
+use crate::x3dh;
+
+/// What kind of message was opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Encrypted to our identity key alone.
+    DhOnly,
+    /// Decrypted to nothing: its bundle was the message. Nothing to show.
+    Empty,
+    /// In clear, for everybody.
+    Public,
+    /// Encrypted by the Double Ratchet.
+    Ratchet,
+}
+
+/// An opened message. Good only if the store's transaction is committed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Opened {
+    /// The content; `None` for [`Kind::Empty`].
+    pub payload: Option<Vec<u8>>,
+    /// What kind of message.
+    pub kind: Kind,
+    /// What the content was protected with.
+    pub protection: Protection,
+    /// The sending device, if it has a name that is allowed.
+    pub installation: Option<InstallationId>,
+    /// What its bundles taught us.
+    pub learned: Vec<Learned>,
+    /// Bundles that were left out.
+    pub dropped: Vec<BundleError>,
+    /// Whether the sending device listens on the negotiated topic: from now on we listen there too.
+    pub negotiated: bool,
+}
+
+impl Encryption {
+    /// Opens a `ProtocolMessage`. `sender` is the key that signed the envelope; a message without such a
+    /// signature must not come here.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the store is as before.
+    pub fn open<S: RatchetStore + ?Sized, R: CryptoRng + ?Sized>(
+        &self,
+        cx: &mut Context<'_, S, R>,
+        sender: &PublicKey,
+        bytes: &[u8],
+    ) -> Result<Opened, OpenError> {
+        let mut message = ProtocolMessage::decode(bytes)?;
+        let sender = RemoteIdentity::new(*sender);
+        let installation = InstallationId::new(&message.installation);
+        let mut tables = Tables::new(cx.store);
+        let bundles = self.learn_bundles(&mut tables, &message, cx.now.unix)?;
+
+        if message.public().is_some() {
+            tables.commit()?;
+            let payload = std::mem::take(&mut message.public);
+            return Ok(opened(payload, Kind::Public, Protection::None, installation, bundles));
+        }
+        let entry = self.entry(&message, &sender)?;
+        let receiver = Receiver { layer: self, sender, keyring: cx.keyring, now: cx.now.unix };
+        let (payload, protection) = receiver.open(&mut tables, installation.as_ref(), entry, cx.rng)?;
+        let negotiated = self.negotiate(&mut tables, &sender, installation.as_ref(), &bundles);
+        tables.commit()?;
+
+        let kind = match protection {
+            _ if payload.is_empty() => Kind::Empty,
+            Protection::Pfs => Kind::Ratchet,
+            Protection::DhOnly | Protection::None => Kind::DhOnly,
+        };
+        Ok(Opened { negotiated, ..opened(payload, kind, protection, installation, bundles) })
+    }
+
+    /// The ciphertext for this device, or the one for all.
+    fn entry<'m>(
+        &self,
+        message: &'m ProtocolMessage,
+        sender: &RemoteIdentity,
+    ) -> Result<&'m wire::DirectMessage, OpenError> {
+        if message.direct.is_empty() {
+            return Err(OpenError::NoPayload);
+        }
+        let entry = message.direct.get(self.installation.as_str()).or_else(|| message.direct.get(NONE));
+        entry.ok_or_else(|| {
+            if !self.is_own(sender) {
+                OpenError::DeviceNotFound
+            } else if message.installation == self.installation.as_str() {
+                OpenError::OwnEcho
+            } else {
+                OpenError::NotPaired
+            }
+        })
+    }
+
+    /// Remembers that the sending device can meet us on the negotiated topic, if it says so.
+    fn negotiate<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &mut Tables<'_, S>,
+        sender: &RemoteIdentity,
+        installation: Option<&InstallationId>,
+        bundles: &Bundles,
+    ) -> bool {
+        let Some(installation) = installation else { return false };
+        let listens = Self::claimed_version(bundles, sender, installation) >= 1;
+        if listens {
+            tables.put_negotiated(&self.own, sender, installation);
+        }
+        listens
+    }
+}
+
+/// Decrypts what one sender sent.
+struct Receiver<'a> {
+    layer: &'a Encryption,
+    sender: RemoteIdentity,
+    keyring: &'a dyn Keyring,
+    now: Unix,
+}
+
+impl Receiver<'_> {
+    fn open<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &mut Tables<'_, S>,
+        installation: Option<&InstallationId>,
+        entry: &wire::DirectMessage,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(Vec<u8>, Protection), OpenError> {
+        if let Some(header) = &entry.dr_header {
+            let installation = installation.ok_or(OpenError::Installation)?;
+            let payload = self.open_ratchet(tables, installation, entry, header, rng)?;
+            return Ok((payload, Protection::Pfs));
+        }
+        let header = entry.dh_header.as_ref().ok_or(OpenError::NoKey)?;
+        let ephemeral = ephemeral(&header.key)?.point().map_err(|_| OpenError::Key)?;
+        let payload = dh_only::open(self.keyring, &self.layer.own, &ephemeral, &entry.payload)?;
+        Ok((payload, Protection::DhOnly))
+    }
+
+    fn open_ratchet<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &mut Tables<'_, S>,
+        installation: &InstallationId,
+        entry: &wire::DirectMessage,
+        header: &wire::DrHeader,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Vec<u8>, OpenError> {
+        let prekey = PrekeyId::from_slice(&header.id).ok_or(OpenError::UnknownSession)?;
+        let key = RatchetPublic::from_slice(&header.key).ok_or(RatchetError::Key)?;
+        let header = Header { key, n: header.n, pn: header.pn };
+        let id =
+            SessionId { own: self.layer.own, peer: self.sender, installation: installation.clone(), prekey };
+        let payload = match tables.session(&id)? {
+            Some(session) => self.open_in_session(tables, &id, session, &header, &entry.payload, rng)?,
+            None => {
+                let session = self.answer(tables, &id, entry.x3dh_header.as_ref())?;
+                let step = session.ratchet.open(&header, &entry.payload, rng)?;
+                self.accept(tables, &id, session, step, tables_add)?
+            }
+        };
+        self.prefer(tables, &id)?;
+        Ok(payload)
+    }
+
+    /// An existing session is kept whatever opening comes along: openings are repeated and can be replayed.
+    fn open_in_session<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &mut Tables<'_, S>,
+        id: &SessionId,
+        mut session: Session,
+        header: &Header,
+        ciphertext: &[u8],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Vec<u8>, OpenError> {
+        if let Some(filed) = tables.skipped(id, header)? {
+            let payload = Ratchet::open_skipped(&filed.key, header, ciphertext)?;
+            tables.delete_skipped(id, header);
+            session.hear(self.now);
+            tables.put_session(id, &session);
+            return Ok(payload);
+        }
+        let step = session.ratchet.open(header, ciphertext, rng)?;
+        self.accept(tables, id, session, step, tables_put)
+    }
+
+    /// Our end of a session that the peer opens. Not stored before the message has authenticated.
+    fn answer<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &Tables<'_, S>,
+        id: &SessionId,
+        opening: Option<&wire::X3dhHeader>,
+    ) -> Result<Session, OpenError> {
+        let opening = opening.ok_or(OpenError::UnknownSession)?;
+        let named = PrekeyId::from_slice(&opening.id).ok_or(OpenError::UnknownPrekey)?;
+        let own = &self.layer.own;
+        let prekey = tables.own_prekey(own, &named, self.now)?.ok_or(OpenError::UnknownPrekey)?;
+        if named != id.prekey {
+            return Err(OpenError::UnknownSession);
+        }
+        let ephemeral = ephemeral(&opening.key)?;
+        let point = ephemeral.point().map_err(|_| OpenError::Key)?;
+        let sk = x3dh::respond(self.keyring, own, &self.sender, &prekey.private, &point)?;
+        let ratchet = Ratchet::responder(&sk, &prekey.private, &named);
+        Ok(Session::new(Role::Responder, ratchet, ephemeral, &sk))
+    }
+
+    /// Takes over what a message that authenticated leads to.
+    fn accept<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &mut Tables<'_, S>,
+        id: &SessionId,
+        mut session: Session,
+        step: Step,
+        write: impl FnOnce(&mut Tables<'_, S>, &SessionId, &Session) -> Result<(), OpenError>,
+    ) -> Result<Vec<u8>, OpenError> {
+        tables.file_skipped(id, &step.skipped, step.next.keys_count, self.now)?;
+        session.ratchet = step.next;
+        session.hear(self.now);
+        write(tables, id, &session)?;
+        Ok(step.plaintext)
+    }
+
+    /// From now on the device is answered on this session.
+    fn prefer<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &mut Tables<'_, S>,
+        id: &SessionId,
+    ) -> Result<(), OpenError> {
+        let own = &self.layer.own;
+        let Some(mut device) = tables.device(own, &self.sender, &id.installation)? else { return Ok(()) };
+        if device.heard_on != Some(id.prekey) {
+            device.heard_on = Some(id.prekey);
+            tables.put_device(own, &self.sender, &id.installation, &device);
+        }
+        Ok(())
+    }
+}
+
+fn tables_add<S: RatchetStore + ?Sized>(
+    tables: &mut Tables<'_, S>,
+    id: &SessionId,
+    session: &Session,
+) -> Result<(), OpenError> {
+    Ok(tables.add_session(id, session)?)
+}
+
+fn tables_put<S: RatchetStore + ?Sized>(
+    tables: &mut Tables<'_, S>,
+    id: &SessionId,
+    session: &Session,
+) -> Result<(), OpenError> {
+    tables.put_session(id, session);
+    Ok(())
+}
+
+fn ephemeral(bytes: &[u8]) -> Result<EphemeralPublic, OpenError> {
+    EphemeralPublic::from_slice(bytes).ok_or(OpenError::Key)
+}
+
+fn opened(
+    payload: Vec<u8>,
+    kind: Kind,
+    protection: Protection,
+    installation: Option<InstallationId>,
+    bundles: Bundles,
+) -> Opened {
+    Opened {
+        payload: Some(payload).filter(|_| kind != Kind::Empty),
+        kind,
+        protection,
+        installation,
+        learned: bundles.learned,
+        dropped: bundles.dropped,
+        negotiated: false,
+    }
+}

@@ -1,0 +1,200 @@
+//! What a liar can do to our tables: nothing without end.
+
+use prost::Message as _;
+use undertone_base::StoreError;
+
+use super::*;
+use crate::limits::{
+    MAX_DEVICES_PER_IDENTITY, MAX_MESSAGE, MAX_PAYLOAD, MAX_SESSIONS_PER_IDENTITY, MAX_SKIPPED_PER_SESSION,
+};
+use crate::proto::wire;
+use crate::store::Row;
+use crate::{ProtocolError, ProtocolMessage, SealError};
+
+fn error_of(message: &wire::ProtocolMessage) -> Option<ProtocolError> {
+    ProtocolMessage::decode(&message.encode_to_vec()).err()
+}
+
+#[test]
+fn counts_and_lengths_of_a_message_are_bounded() {
+    let entries = |n: usize| (0..n).map(|i| (format!("d{i}"), wire::DirectMessage::default())).collect();
+    let with = |n| wire::ProtocolMessage { direct_message: entries(n), ..Default::default() };
+    assert_eq!(error_of(&with(16)), None);
+    assert_eq!(error_of(&with(17)), Some(ProtocolError::Entries { got: 17 }));
+
+    let with = |n| wire::ProtocolMessage { bundles: vec![Vec::new(); n], ..Default::default() };
+    assert_eq!(error_of(&with(4)), None);
+    assert_eq!(error_of(&with(5)), Some(ProtocolError::Bundles { got: 5 }));
+
+    let with = |n| wire::ProtocolMessage { public_message: vec![0; n], ..Default::default() };
+    assert_eq!(error_of(&with(MAX_PAYLOAD)), None);
+    assert_eq!(error_of(&with(MAX_PAYLOAD + 1)), Some(ProtocolError::TooLong { got: MAX_PAYLOAD + 1 }));
+    let got = MAX_MESSAGE + 1;
+    assert_eq!(ProtocolMessage::decode(&vec![0; got]).err(), Some(ProtocolError::TooLong { got }));
+
+    let (mut alice, bob) = acquainted(30);
+    let (layer, mut cx) = alice.cx(START);
+    let long = vec![0; MAX_PAYLOAD + 1];
+    let refused = SealError::TooLong { got: MAX_PAYLOAD + 1 };
+    assert_eq!(layer.seal_direct(&mut cx, &bob.key(), &long), Err(refused));
+    assert_eq!(layer.seal_dh(&mut cx, &bob.key(), &long), Err(refused));
+    assert_eq!(layer.seal_public(&mut cx, &long), Err(refused));
+    assert_eq!(layer.seal_public(&mut cx, b""), Err(SealError::EmptyPublic));
+}
+
+#[test]
+fn the_largest_payload_arrives() {
+    let (mut alice, mut bob) = acquainted(31);
+    let payload = vec![7; MAX_PAYLOAD];
+    let sealed = alice.direct(START, &bob.key(), &payload);
+    assert_eq!(bob.open(START, &alice.key(), &sealed.bytes).unwrap().payload, Some(payload));
+}
+
+#[test]
+fn the_legacy_field_is_one_more_bundle() {
+    let (mut alice, bob) = (Party::new(32), Party::new(33));
+    let message = wire::ProtocolMessage {
+        bundle: bob.bundle("phone", some_prekey(1), 1, nanos(START)),
+        public_message: b"2018".to_vec(),
+        ..Default::default()
+    };
+    let opened = alice.open(START, &bob.key(), &message.encode_to_vec()).unwrap();
+    assert_eq!(opened.learned.len(), 1);
+}
+
+#[test]
+fn an_odd_bundle_is_dropped_and_the_message_read() {
+    let (mut alice, bob) = (Party::new(34), Party::new(35));
+    let ahead = nanos(START.after(2 * DAY));
+    let bytes = carry(bob.bundle("phone", some_prekey(1), 1, ahead));
+    let opened = alice.open(START, &bob.key(), &bytes).unwrap();
+    assert_eq!(opened.payload.as_deref(), Some(&b"payload"[..]));
+    assert_eq!(opened.dropped, [crate::BundleError::Timestamp]);
+    assert!(alice.store.is_empty());
+}
+
+#[test]
+fn only_the_latest_devices_of_an_identity_are_remembered_and_three_are_addressed() {
+    let (mut alice, bob) = (Party::new(36), Party::new(37));
+    let last = i64::try_from(MAX_DEVICES_PER_IDENTITY).unwrap() + 2;
+    for i in 0..last {
+        let prekey = some_prekey(u64::try_from(i).unwrap());
+        let bundle = bob.bundle(&format!("device {i:03}"), prekey, 1, nanos(START) + i);
+        alice.open(START, &bob.key(), &carry(bundle)).unwrap();
+    }
+    assert_eq!(alice.store.len(Table::Device), MAX_DEVICES_PER_IDENTITY);
+    assert!(alice.device(&bob.key(), "device 001").is_none());
+    assert!(alice.device(&bob.key(), "device 002").is_some());
+    let targets = alice.direct(START, &bob.key(), b"x").targets;
+    let names: Vec<_> = targets.iter().map(InstallationId::as_str).collect();
+    assert_eq!(names, ["device 065", "device 064", "device 063"]);
+}
+
+#[test]
+fn a_peer_cannot_open_sessions_without_end() {
+    let (mut mallory, mut bob) = acquainted(38);
+    let bundles = mallory.store.clone();
+    for i in 0..MAX_SESSIONS_PER_IDENTITY + 2 {
+        mallory.store = bundles.clone();
+        mallory.layer.installation = InstallationId::new(&format!("m{i}")).unwrap();
+        let now = START.after(Duration::from_millis(u64::try_from(i).unwrap()));
+        let sealed = mallory.direct(now, &bob.key(), b"x");
+        bob.open(now, &mallory.key(), &sealed.bytes).unwrap();
+    }
+    assert_eq!(bob.store.len(Table::Session), MAX_SESSIONS_PER_IDENTITY);
+    assert_eq!(bob.store.len(Table::Device), MAX_DEVICES_PER_IDENTITY);
+}
+
+#[test]
+fn skipped_keys_are_bounded_and_age() {
+    let (mut alice, mut bob) = acquainted(39);
+    let mut first = None;
+    for gap in 0..3 {
+        for i in 0..1001 {
+            let sealed = alice.direct(START, &bob.key(), b"x");
+            if i == 1000 {
+                bob.open(START, &alice.key(), &sealed.bytes).unwrap();
+            } else if (gap, i) == (0, 0) {
+                first = Some(sealed);
+            }
+        }
+    }
+    assert_eq!(bob.store.len(Table::Skipped), MAX_SKIPPED_PER_SESSION);
+    let evicted = first.unwrap();
+    assert_eq!(bob.open(START, &alice.key(), &evicted.bytes), Err(crate::RatchetError::Duplicate.into()));
+    let month = START.after(30 * DAY);
+    bob.layer.erase_outdated(&mut bob.store, month).unwrap();
+    assert_eq!(bob.store.len(Table::Skipped), MAX_SKIPPED_PER_SESSION);
+    bob.layer.erase_outdated(&mut bob.store, month.after(Duration::from_millis(1))).unwrap();
+    assert_eq!(bob.store.len(Table::Skipped), 0);
+}
+
+/// Refuses every write.
+#[derive(Debug)]
+struct Full(MemoryRatchetStore);
+
+impl RatchetStore for Full {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        self.0.get(table, key)
+    }
+
+    fn put(&mut self, _: Table, _: &[u8], _: &[u8]) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable)
+    }
+
+    fn delete(&mut self, _: Table, _: &[u8]) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable)
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        self.0.scan(table, prefix)
+    }
+}
+
+#[test]
+fn nothing_is_handed_out_that_is_not_stored() {
+    let (mut alice, mut bob) = acquainted(40);
+    let sealed = alice.direct(START, &bob.key(), b"x");
+    let mut full = Full(bob.store.clone());
+    let to = alice.key();
+    let Party { layer, keyring, rng, .. } = &mut bob;
+    let mut cx = Context { store: &mut full, keyring, now: START, rng };
+    assert_eq!(layer.open(&mut cx, &to, &sealed.bytes), Err(StoreError::Unavailable.into()));
+    assert_eq!(layer.seal_direct(&mut cx, &to, b"x"), Err(StoreError::Unavailable.into()));
+}
+
+#[test]
+fn a_corrupt_row_is_an_error_of_our_own() {
+    let (mut alice, bob) = acquainted(41);
+    for (key, _) in alice.store.scan(Table::Device, b"").unwrap() {
+        alice.store.put(Table::Device, &key, b"\xff").unwrap();
+    }
+    let (layer, mut cx) = alice.cx(START);
+    let result = layer.seal_direct(&mut cx, &bob.key(), b"x");
+    assert_eq!(result, Err(StoreError::Corrupt("device").into()));
+}
+
+#[test]
+fn codes_are_unique_and_faults_are_told() {
+    use undertone_base::FaultClass;
+    let errors = [
+        OpenError::DeviceNotFound,
+        OpenError::DhOnly(undertone_crypto::Opaque),
+        OpenError::Installation,
+        OpenError::Key,
+        OpenError::NoKey,
+        OpenError::NoPayload,
+        OpenError::NotPaired,
+        OpenError::OwnEcho,
+        OpenError::Protocol(ProtocolError::Malformed),
+        OpenError::Ratchet(crate::RatchetError::BadMac),
+        OpenError::Bundle(crate::BundleError::Signature),
+        OpenError::UnknownPrekey,
+        OpenError::UnknownSession,
+    ];
+    let codes: std::collections::BTreeSet<_> = errors.iter().map(OpenError::code).collect();
+    assert_eq!(codes.len(), errors.len());
+    assert!(errors.iter().all(|error| matches!(error.fault(), FaultClass::Peer(_))));
+    assert_eq!(OpenError::Store(StoreError::Unavailable).fault(), FaultClass::Environment);
+    assert_eq!(SealError::EmptyPublic.fault(), FaultClass::Caller);
+}
