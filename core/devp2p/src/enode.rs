@@ -111,10 +111,10 @@ impl FromStr for Enode {
             Some(_) => return Err(EnodeError::Scheme),
             None => return Ok(Self { key: parse_key(text)?, endpoint: None }),
         };
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let Some((user, authority)) = rest.split_once('@') else {
-            return Ok(Self { key: parse_key(rest.trim_end_matches('/'))?, endpoint: None });
+        let Some((user, rest)) = rest.split_once('@') else {
+            return Ok(Self { key: parse_key(rest)?, endpoint: None });
         };
+        let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
         let key = parse_key(user)?;
         let authority = authority.split_once('/').map_or(authority, |(authority, _path)| authority);
         let (host, tcp) = split_port(authority)?;
@@ -164,6 +164,8 @@ fn parse_host(text: &str) -> Result<Host, EnodeError> {
         // An IPv6 address needs its brackets.
         return if ip.is_ipv4() { Ok(Host::Ip(ip)) } else { Err(EnodeError::Host) };
     }
+    // DEVIATION: geth resolves a name while it parses (`devp2p.md` 1.2), so that text of a stranger starts a
+    // look-up. Here a name is kept and resolved when it is dialled. Pinned by `a_name_is_kept_for_the_dialler`.
     let label = |l: &str| {
         !l.is_empty()
             && l.len() <= 63

@@ -191,3 +191,6 @@ fn header(size: usize) -> Option<[u8; HEADER]> {
     let [x, y, z] = HEADER_DATA;
     Some([a, b, c, x, y, z, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
 }
+
+#[cfg(test)]
+mod tests;

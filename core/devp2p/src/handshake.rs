@@ -8,6 +8,8 @@
 //! ```
 //! Each phase is a value that the next one consumes; after an error it is gone.
 
+use std::fmt;
+
 use rand_core::CryptoRng;
 use undertone_base::{Reader, Secret};
 use undertone_crypto::hash::{Keccak, keccak256_parts};
@@ -51,7 +53,7 @@ pub enum Step<S, T> {
 /// The random inputs of one side, drawn once.
 pub(crate) struct Entropy {
     pub(crate) ephemeral: SecretKey,
-    pub(crate) nonce: [u8; 32],
+    pub(crate) nonce: Secret<32>,
     pub(crate) ecies_ephemeral: SecretKey,
     pub(crate) ecies_iv: [u8; 16],
     pub(crate) padding: usize,
@@ -59,8 +61,7 @@ pub(crate) struct Entropy {
 
 impl Entropy {
     fn draw(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        let mut nonce = [0; 32];
-        rng.fill_bytes(&mut nonce);
+        let nonce = Secret::random(rng);
         let mut ecies_iv = [0; 16];
         rng.fill_bytes(&mut ecies_iv);
         let span = HANDSHAKE_PADDING.end().saturating_sub(*HANDSHAKE_PADDING.start()).saturating_add(1);
@@ -77,11 +78,10 @@ impl Entropy {
 }
 
 /// The side that dialled, waiting for the ack.
-#[derive(Debug)]
 pub struct Initiator {
     remote: PublicKey,
     ephemeral: SecretKey,
-    nonce: [u8; 32],
+    nonce: Secret<32>,
     auth: Vec<u8>,
     plain_ruled_out: bool,
 }
@@ -93,13 +93,13 @@ impl Initiator {
     }
 
     pub(crate) fn start_with(key: &NodeKey, remote: PublicKey, entropy: Entropy) -> (Self, Vec<u8>) {
-        let token = xor(key.ecdh(&remote).expose(), &entropy.nonce);
-        let signature = Signature::sign(&token, &entropy.ephemeral);
+        let token = xor(key.ecdh(&remote).expose(), entropy.nonce.expose());
+        let signature = Signature::sign(token.expose(), &entropy.ephemeral);
         let mut body = Vec::with_capacity(512);
         rlp::encode_list(&mut body, |list| {
             rlp::encode_string(list, signature.as_bytes());
             rlp::encode_string(list, &key.public().to_xy());
-            rlp::encode_string(list, &entropy.nonce);
+            rlp::encode_string(list, entropy.nonce.expose());
             rlp::encode_uint(list, VERSION);
         });
         let auth = seal_eip8(&remote, body, &entropy);
@@ -125,9 +125,15 @@ impl Initiator {
         let ack = Ack::decode(&packet)?;
         let bytes = input.get(..packet.length).unwrap_or_default();
         let shared = self.ephemeral.ecdh(&ack.ephemeral);
-        let mut secrets = Secrets::derive(&shared, &self.nonce, &ack.nonce);
-        secrets.absorb(&ack.nonce, &self.auth, &self.nonce, bytes);
+        let mut secrets = Secrets::derive(&shared, self.nonce.expose(), &ack.nonce);
+        secrets.absorb(&ack.nonce, &self.auth, self.nonce.expose(), bytes);
         Ok(Step::Done(Keyed { remote: self.remote, secrets }, packet.length))
+    }
+}
+
+impl fmt::Debug for Initiator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Initiator").field("remote", &self.remote).finish_non_exhaustive()
     }
 }
 
@@ -169,14 +175,14 @@ impl Recipient {
         };
         let auth = Auth::decode(&packet)?;
         let token = xor(key.ecdh(&auth.key).expose(), &auth.nonce);
-        let initiator = auth.signature.recover(&token).map_err(|_| WireError::Signature)?;
+        let initiator = auth.signature.recover(token.expose()).map_err(|_| WireError::Signature)?;
         let bytes = input.get(..packet.length).unwrap_or_default();
 
         let entropy = entropy();
         let ack = make_ack(&auth.key, packet.form, &entropy);
         let shared = entropy.ephemeral.ecdh(&initiator);
-        let mut secrets = Secrets::derive(&shared, &auth.nonce, &entropy.nonce);
-        secrets.absorb(&auth.nonce, &ack, &entropy.nonce, bytes);
+        let mut secrets = Secrets::derive(&shared, &auth.nonce, entropy.nonce.expose());
+        secrets.absorb(&auth.nonce, &ack, entropy.nonce.expose(), bytes);
         Ok(Step::Done((Keyed { remote: auth.key, secrets }, ack), packet.length))
     }
 }
@@ -195,9 +201,9 @@ impl Secrets {
     /// Each direction's MAC begins with the MAC key XOR the *receiver's* nonce, then the packet that the
     /// direction's sender sent, as it was on the wire.
     fn absorb(&mut self, their_nonce: &[u8; 32], sent: &[u8], our_nonce: &[u8; 32], received: &[u8]) {
-        self.egress.absorb(&xor(self.mac.expose(), their_nonce));
+        self.egress.absorb(xor(self.mac.expose(), their_nonce).expose());
         self.egress.absorb(sent);
-        self.ingress.absorb(&xor(self.mac.expose(), our_nonce));
+        self.ingress.absorb(xor(self.mac.expose(), our_nonce).expose());
         self.ingress.absorb(received);
     }
 }
@@ -314,13 +320,13 @@ fn make_ack(to: &PublicKey, form: Form, entropy: &Entropy) -> Vec<u8> {
     let mut body = Vec::with_capacity(512);
     if form == Form::Plain {
         body.extend_from_slice(&ephemeral);
-        body.extend_from_slice(&entropy.nonce);
+        body.extend_from_slice(entropy.nonce.expose());
         body.push(0);
         return ecies::encrypt_with(to, &body, b"", &entropy.ecies_ephemeral, &entropy.ecies_iv);
     }
     rlp::encode_list(&mut body, |list| {
         rlp::encode_string(list, &ephemeral);
-        rlp::encode_string(list, &entropy.nonce);
+        rlp::encode_string(list, entropy.nonce.expose());
         rlp::encode_uint(list, VERSION);
     });
     seal_eip8(to, body, entropy)
@@ -338,10 +344,13 @@ fn seal_eip8(to: &PublicKey, mut body: Vec<u8>, entropy: &Entropy) -> Vec<u8> {
     packet
 }
 
-fn xor(a: &[u8; 32], b: &[u8; 32]) -> [u8; 32] {
-    let mut out = *a;
-    for (o, b) in out.iter_mut().zip(b) {
-        *o ^= b;
-    }
-    out
+fn xor(a: &[u8; 32], b: &[u8; 32]) -> Secret<32> {
+    Secret::fill(|out| {
+        for (o, (a, b)) in out.iter_mut().zip(a.iter().zip(b)) {
+            *o = a ^ b;
+        }
+    })
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -198,3 +198,6 @@ impl fmt::Debug for DisconnectReason {
         write!(f, "DisconnectReason({:#04x} {self})", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

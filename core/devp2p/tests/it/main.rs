@@ -1,0 +1,5 @@
+//! What the crate promises to others.
+
+mod capabilities;
+mod ecies;
+mod enode;
