@@ -1,5 +1,6 @@
 //! Clock, randomness and names: what a test must be able to swap.
 
+#[cfg(any(test, feature = "testing"))]
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -84,7 +85,8 @@ impl Environment {
     }
 
     /// One for tests: randomness from `seed`, the given clock, and names only out of `hosts`. Not for use with
-    /// anything that must stay secret.
+    /// anything that must stay secret, and so only in builds with the feature `testing`.
+    #[cfg(any(test, feature = "testing"))]
     pub fn fixed(seed: u64, clock: Clock, hosts: BTreeMap<String, Vec<IpAddr>>) -> Self {
         let entropy = Entropy::new(StdRng::seed_from_u64(seed), Source::Fixed);
         Self { clock, entropy, names: Names::Fixed(Arc::new(hosts)) }
@@ -190,6 +192,7 @@ struct Entropy {
 
 #[derive(Clone, Copy, Debug)]
 enum Source {
+    #[cfg(any(test, feature = "testing"))]
     Fixed,
     System,
 }
@@ -205,19 +208,27 @@ impl Entropy {
         let mut seed = Secret::<32>::fill(|out| {
             self.root.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(out);
         });
-        if let Source::System = self.source {
-            let mut fresh = Ok(());
-            let more = Secret::<32>::fill(|out| fresh = SysRng.try_fill_bytes(out));
-            if fresh.is_ok() {
-                seed = Secret::fill(|out| {
-                    for (byte, (a, b)) in out.iter_mut().zip(seed.expose().iter().zip(more.expose())) {
-                        *byte = a ^ b;
-                    }
-                });
-            }
+        match self.source {
+            #[cfg(any(test, feature = "testing"))]
+            Source::Fixed => {}
+            Source::System => seed = with_fresh_bytes(seed),
         }
         StdRng::from_seed(*seed.expose())
     }
+}
+
+/// The seed, with bytes of the system mixed in if it gives any.
+fn with_fresh_bytes(seed: Secret<32>) -> Secret<32> {
+    let mut answer = Ok(());
+    let fresh = Secret::<32>::fill(|out| answer = SysRng.try_fill_bytes(out));
+    if answer.is_err() {
+        return seed;
+    }
+    Secret::fill(|out| {
+        for (byte, (a, b)) in out.iter_mut().zip(seed.expose().iter().zip(fresh.expose())) {
+            *byte = a ^ b;
+        }
+    })
 }
 
 impl fmt::Debug for Entropy {
@@ -228,6 +239,7 @@ impl fmt::Debug for Entropy {
 
 #[derive(Clone, Debug)]
 enum Names {
+    #[cfg(any(test, feature = "testing"))]
     Fixed(Arc<BTreeMap<String, Vec<IpAddr>>>),
     System,
 }
@@ -235,6 +247,7 @@ enum Names {
 impl Names {
     async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, EnvironmentError> {
         match self {
+            #[cfg(any(test, feature = "testing"))]
             Self::Fixed(hosts) => Ok(hosts
                 .get(host)
                 .into_iter()

@@ -19,6 +19,8 @@
 //! - A file written by [`write_private`] is the old one or the new one after a crash, never a mixture, and at no
 //!   moment readable by others.
 //!
+//! Features: `testing` adds `Environment::fixed`.
+//!
 //! # Example
 //!
 //! ```

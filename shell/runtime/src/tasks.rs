@@ -14,6 +14,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// Longest wait for a stop; more would only overflow the clock.
+const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How the tasks ended.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[must_use]
@@ -95,12 +98,12 @@ impl Tasks {
     }
 
     /// Stops all stages, the latest first: cancels a stage, waits until its tasks have ended, goes on with the one
-    /// before. What has not ended when `deadline` has passed (for all stages together) is aborted and named.
+    /// before. What has not ended when `deadline` has passed (for all stages together, a day at most) is aborted and named.
     ///
     /// Not to be called from one of the tasks: it would wait for itself until the deadline. When the future is dropped
     /// halfway the rest keeps running; calling again goes on.
     pub async fn shutdown(&self, deadline: Duration) -> Shutdown {
-        let end = Instant::now() + deadline;
+        let end = Instant::now() + deadline.min(MAX_DEADLINE);
         let stages = lock(&self.all.stages).clone();
         let mut stuck = Vec::new();
         for stage in stages.iter().rev() {
