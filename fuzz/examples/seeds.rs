@@ -36,6 +36,53 @@ fn from_vectors() {
     write("sealed_open", list(&crypto["decrypt_negative"]).iter().step_by(4).map(|c| hex(&c["data"])));
     write("sealed_plaintext", list(&crypto["parse_plaintext"]).iter().map(|c| hex(&c["plaintext"])));
 
+    let envelopes = load("whisper_envelope");
+    write("envelope", list(&envelopes["decode"]).iter().map(|e| hex(&e["rlp"])));
+    let packets = load("whisper_wire");
+    write("whisper_packet", list(&packets["geth"]["sent"]).iter().map(|p| hex(&p["payload"])));
+    write(
+        "whisper_packet",
+        list(&packets["geth"]["status_received"]).iter().step_by(5).map(|p| hex(&p["payload"])),
+    );
+    let behaviour = list(&packets["geth"]["behaviour"]).iter().filter(|step| step["payload"].is_string());
+    write(
+        "whisper_node",
+        behaviour.step_by(6).take(4).map(|step| {
+            let op = match step["code"].as_u64().expect("a code") {
+                1 => 0,
+                2 => 12,
+                3 => 16,
+                _ => 20,
+            };
+            let body = hex(&step["payload"]);
+            // The packet from peer 0, 0.3 s, the same packet from peer 1.
+            [record(op, &body), record(24, &[0; 3]), record(op + 1, &body)].concat()
+        }),
+    );
+    // Envelopes that are alive at the target's time: alone, the same from another peer, then many; then 60 s.
+    let alive: Vec<Vec<u8>> = list(&crypto["messages"]).iter().map(|m| hex(&m["envelope_rlp"])).collect();
+    let one = messages_body(&alive[..1]);
+    let many = messages_body(&alive[..10]);
+    write(
+        "whisper_node",
+        [
+            [record(0, &one), record(1, &one), record(2, &one)].concat(),
+            [record(0, &one), record(1, &many), record(24, &[0; 600]), record(2, &many)].concat(),
+            [
+                record(0, &messages_body(&alive[2..4])),
+                record(28, &[]),
+                record(0, &one),
+                record(17, &[0xb8, 0x40]),
+            ]
+            .concat(),
+        ],
+    );
+
+    let messages = load("protocol_message");
+    let steps = list(&messages["scenarios"][0]["steps"]).iter();
+    write("protocol_message", steps.filter(|s| s["serialized"].is_string()).map(|s| hex(&s["serialized"])));
+    write("protocol_message", [hex(&messages["extra_cases"][0]["serialized"])]);
+
     let mvds = load("mvds");
     write("sync_payload", list(&mvds["payloads"]).iter().map(|p| hex(&p["encoded"])));
     write("sync_payload", list(&mvds["unwrap_fallback"]).iter().map(|p| hex(&p["input"])));
@@ -59,7 +106,18 @@ fn from_our_own_rows() {
     });
     write("sync_stored", rows);
 
-    // Pairs of operation and argument, see the target.
+    write("ratchet_stored", ratchet_rows());
+
+    // Pairs of operation and argument, see the targets.
+    write(
+        "ratchet_network",
+        [
+            vec![0, 1, 2, 0, 1, 2, 3, 0, 0, 3, 2, 1, 2, 1],
+            vec![0, 1, 0, 2, 0, 3, 2, 2, 2, 1, 2, 0, 1, 9, 3, 0, 0, 4, 0, 5, 2, 4, 2, 3],
+            vec![0, 1, 2, 0, 1, 2, 3, 0, 0, 7, 6, 1, 38, 1, 2, 1, 70, 1],
+            vec![0, 1, 1, 1, 2, 0, 3, 0, 0, 2, 1, 2, 2, 1, 3, 1],
+        ],
+    );
     write(
         "rlpx_session",
         [
@@ -70,6 +128,53 @@ fn from_our_own_rows() {
             vec![0x0a, 31, 0x30, 1, 0x0e, 0],
         ],
     );
+}
+
+/// The rows of two people after a message each way and a skipped one.
+fn ratchet_rows() -> Vec<Vec<u8>> {
+    use undertone_base::{Mono, Now, Unix};
+    use undertone_crypto::{MemoryKeyring, SecretKey};
+    use undertone_ratchet::{
+        Context, Encryption, InstallationId, LocalIdentity, MemoryRatchetStore, RatchetStore as _, Table,
+    };
+
+    let mut rng = undertone_support::rng(11);
+    let mut keyring = MemoryKeyring::new();
+    let mut now = Now { mono: Mono::ZERO, unix: Unix::from_secs(1_795_356_500) };
+    let [alice, bob] = [1, 2].map(|n| {
+        let id = keyring.insert(SecretKey::from_slice(&[n; 32]).unwrap());
+        Encryption::new(LocalIdentity::new(&keyring, id).unwrap(), InstallationId::random(&mut rng))
+    });
+    let mut stores = [MemoryRatchetStore::new(), MemoryRatchetStore::new()];
+    for (from, to, deliver) in [(0, 1, true), (1, 0, true), (0, 1, true), (0, 1, false), (0, 1, true)] {
+        now = now.after(std::time::Duration::from_secs(1));
+        let (sender, receiver) = if from == 0 { (&alice, &bob) } else { (&bob, &alice) };
+        let mut cx = Context { store: &mut stores[from], keyring: &keyring, now, rng: &mut rng };
+        let sealed = sender.seal_direct(&mut cx, receiver.own().public(), b"hello").unwrap();
+        if deliver {
+            let mut cx = Context { store: &mut stores[to], keyring: &keyring, now, rng: &mut rng };
+            receiver.open(&mut cx, sender.own().public(), &sealed.bytes).unwrap();
+        }
+    }
+    let mut rows = Vec::new();
+    for table in Table::ALL {
+        let row = stores.iter().flat_map(|store| store.scan(table, &[]).unwrap()).next();
+        rows.extend(row.map(|(_, row)| row.as_ref().to_vec()));
+    }
+    rows
+}
+
+/// The body of a Messages packet: an RLP list of envelopes as they are.
+fn messages_body(envelopes: &[Vec<u8>]) -> Vec<u8> {
+    let items = envelopes.concat();
+    let len = u16::try_from(items.len()).expect("vectors are short").to_be_bytes();
+    [&[0xf9][..], &len, &items].concat()
+}
+
+/// One record of `whisper_node`.
+fn record(op: u8, body: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(body.len()).expect("vectors are short");
+    [&[op], &len.to_be_bytes()[..], body].concat()
 }
 
 fn list(value: &Value) -> &Vec<Value> {

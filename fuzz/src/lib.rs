@@ -14,13 +14,17 @@ mod account;
 mod datasync;
 mod devp2p;
 mod payload;
+mod ratchet;
 mod sealed;
+mod whisper;
 
 pub use account::{key_forms, keystore, mnemonic};
 pub use datasync::{sync_payload, sync_stored};
 pub use devp2p::{enode, hello, rlpx_handshake, rlpx_session};
 pub use payload::metadata;
+pub use ratchet::{protocol_message, ratchet_network, ratchet_stored};
 pub use sealed::{sealed_open, sealed_plaintext};
+pub use whisper::{envelope, whisper_node, whisper_packet};
 
 /// Calls `$then!` with the name of every target.
 #[macro_export]
@@ -28,17 +32,23 @@ macro_rules! for_each_target {
     ($then:ident) => {
         $then! {
             enode
+            envelope
             hello
             key_forms
             keystore
             metadata
             mnemonic
+            protocol_message
+            ratchet_network
+            ratchet_stored
             rlpx_handshake
             rlpx_session
             sealed_open
             sealed_plaintext
             sync_payload
             sync_stored
+            whisper_node
+            whisper_packet
         }
     };
 }
