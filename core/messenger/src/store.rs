@@ -30,9 +30,9 @@ pub enum Table {
     Due = 7,
     /// Ratchet: own prekeys.
     OwnPrekey = 8,
-    /// Ratchet: prekeys of others.
-    ForeignPrekey = 9,
-    /// Ratchet: devices.
+    /// Ratchet: what our own bundle names.
+    OwnState = 9,
+    /// Ratchet: devices and their prekeys.
     Device = 10,
     /// Ratchet: sessions.
     Session = 11,
@@ -40,11 +40,13 @@ pub enum Table {
     Negotiated = 12,
     /// People, by public key.
     Contact = 13,
+    /// Ratchet: keys of messages that have not come yet.
+    Skipped = 14,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Meta,
         Self::Chat,
         Self::Message,
@@ -53,11 +55,12 @@ impl Table {
         Self::Pending,
         Self::Due,
         Self::OwnPrekey,
-        Self::ForeignPrekey,
+        Self::OwnState,
         Self::Device,
         Self::Session,
         Self::Negotiated,
         Self::Contact,
+        Self::Skipped,
     ];
 
     /// The persisted name.
@@ -71,11 +74,12 @@ impl Table {
             Self::Pending => "pending",
             Self::Due => "due",
             Self::OwnPrekey => "own_prekey",
-            Self::ForeignPrekey => "foreign_prekey",
+            Self::OwnState => "own_state",
             Self::Device => "device",
             Self::Session => "session",
             Self::Negotiated => "negotiated",
             Self::Contact => "contact",
+            Self::Skipped => "skipped",
         }
     }
 }

@@ -1,0 +1,95 @@
+//! Chats: opening, listening, reading; and what is known of people.
+
+use rand_core::CryptoRng;
+use undertone_base::StoreError;
+use undertone_crypto::PublicKey;
+use undertone_transport::{Command, Listen, OpenWith, Route};
+
+use crate::chat::ChatId;
+use crate::fault::Fault;
+use crate::io::{Effect, Notice, Pfs};
+use crate::rows::{ChatRow, ContactRow, chat_key, contact_key};
+use crate::step::Step;
+use crate::store::{StoreTx, Table};
+
+impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
+    pub(crate) fn chat(&self, id: &ChatId) -> Result<Option<ChatRow>, StoreError> {
+        let key = chat_key(id);
+        self.tx.get(Table::Chat, &key)?.map(|row| ChatRow::from_row(&key, &row)).transpose()
+    }
+
+    /// Writes a chat and tells the person.
+    pub(crate) fn put_chat(&mut self, row: &ChatRow) -> Result<(), StoreError> {
+        self.tx.put(Table::Chat, &chat_key(&row.chat.id), &row.to_bytes())?;
+        self.notify(Notice::Chat(row.chat.clone()));
+        Ok(())
+    }
+
+    /// Our own wish to have this chat. What a stranger had opened is ours from then on.
+    pub(crate) fn open_chat(&mut self, id: &ChatId) -> Result<ChatRow, Fault> {
+        if *id == ChatId::OneToOne(*self.own()) {
+            return Err(Fault::Oneself);
+        }
+        match self.chat(id)? {
+            Some(row) if !row.by_stranger => {
+                // Listening twice is listening once.
+                self.listen_to(id)?;
+                Ok(row)
+            }
+            Some(mut row) => {
+                row.by_stranger = false;
+                self.state.strangers = self.state.strangers.saturating_sub(1);
+                self.listen_to(id)?;
+                self.put_chat(&row)?;
+                Ok(row)
+            }
+            None => self.new_chat(ChatRow::new(id.clone())),
+        }
+    }
+
+    pub(crate) fn new_chat(&mut self, row: ChatRow) -> Result<ChatRow, Fault> {
+        self.listen_to(&row.chat.id)?;
+        self.put_chat(&row)?;
+        Ok(row)
+    }
+
+    /// A public chat: its name. A person: their contact code, and the secret that we share, because whoever
+    /// sends a direct message must hear the answer there (`security.md` 6.3).
+    pub(crate) fn listen_to(&mut self, id: &ChatId) -> Result<(), Fault> {
+        let routes = match id {
+            ChatId::Public(name) => vec![Route::Public(name.clone())],
+            ChatId::OneToOne(peer) => vec![Route::ContactCode(*peer), self.negotiated(peer)?],
+        };
+        for route in routes {
+            let listen = Listen { route, open_with: OpenWith::ByRoute };
+            self.push(Effect::Transport(Command::Listen(listen)));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn mark_read(&mut self, id: &ChatId) -> Result<(), Fault> {
+        let mut row = self.chat(id)?.ok_or(Fault::UnknownChat)?;
+        if row.chat.unread != 0 {
+            row.chat.unread = 0;
+            self.put_chat(&row)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn contact(&self, person: &PublicKey) -> Result<Option<ContactRow>, StoreError> {
+        let row = self.tx.get(Table::Contact, &contact_key(person))?;
+        row.as_deref().map(ContactRow::from_bytes).transpose()
+    }
+
+    pub(crate) fn put_contact(&mut self, person: &PublicKey, row: ContactRow) -> Result<(), StoreError> {
+        self.tx.put(Table::Contact, &contact_key(person), &row.to_bytes())
+    }
+
+    pub(crate) fn set_pfs(&mut self, peer: &PublicKey, pfs: Pfs) -> Result<(), Fault> {
+        Ok(self.put_contact(peer, ContactRow { pfs })?)
+    }
+
+    pub(crate) fn pfs(&self, peer: &PublicKey) -> Result<Pfs, StoreError> {
+        Ok(self.contact(peer)?.unwrap_or_default().pfs)
+    }
+}

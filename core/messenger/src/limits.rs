@@ -1,0 +1,48 @@
+//! Every bound and interval of this crate, with unit and origin.
+
+use std::time::Duration;
+
+/// One-to-one chats that strangers opened and we never wrote in. Our choice: above it a first message of one
+/// more stranger is neither stored nor acknowledged, so its sender repeats it and it arrives when there is room.
+pub const MAX_STRANGER_CHATS: u32 = 1_000;
+
+/// People whose devices and sessions are kept although we have no chat with them (they wrote in a public chat,
+/// or their bundle came along). Our choice, the number of peers of budget B7. Above it their messages are shown
+/// as ever, but nothing is learned about their devices: a first message to them goes without forward secrecy.
+pub const MAX_PEOPLE: u32 = 10_000;
+
+/// Acknowledgements that wait in the outbox. Our choice: above it messages are stored but not acknowledged;
+/// their senders repeat them. A peer can make us compute one proof of work for each message, so this bounds
+/// the work that waits.
+pub const MAX_QUEUED_ACKS: u32 = 1_024;
+
+/// Bytes of one payload of acknowledgements: 100 of them. Our choice: small enough for the cheap proof of work.
+pub const ACK_PAYLOAD: usize = 3_600;
+
+/// Messages sent again in one step. Our choice: a step stays short; the rest follows in the next one, at once.
+pub const RESENDS_PER_STEP: usize = 32;
+
+/// Times that a public message is handed to the transport, and that the proof of work of any message may
+/// fail, before it is given up. status-go clients: `MaxMessageDeliveryAttempts` 6.
+pub const MAX_ATTEMPTS: u32 = 6;
+
+/// Waits between those attempts; the last one repeats. The schedule of one-to-one messages.
+pub const RETRY_AFTER: [Duration; 4] =
+    [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(60), Duration::from_secs(600)];
+
+/// How often the contact code is published while running; it is also published at each start.
+/// `messenger.md` 6: 21600 s.
+pub const CONTACT_CODE_EVERY: Duration = Duration::from_secs(6 * 3600);
+
+/// When the contact code is published again after a failure. Our choice.
+pub const CONTACT_CODE_RETRY: Duration = Duration::from_secs(300);
+
+/// Longest time to the next wake-up. Our choice: after the wall clock went back, nothing sleeps longer.
+pub const MAX_SLEEP: Duration = Duration::from_secs(600);
+
+/// Messages of one page of a query. Our choice.
+pub const MAX_PAGE: usize = 1_000;
+
+/// Chats that a query lists, and outbox rows that a start looks at, in one scan. Our choice: more than a
+/// person has; a scan without a number would be a scan without a bound.
+pub const MAX_ROWS: usize = 1_000_000;

@@ -1,0 +1,199 @@
+//! What the transport says of our sends, and giving one up.
+
+use std::time::Duration;
+
+use rand_core::CryptoRng;
+use undertone_datasync::Pending;
+use undertone_payload::MessageId;
+use undertone_transport::{Failure, Progress, SendId};
+
+use crate::chat::{ChatId, FailReason, MessageState};
+use crate::fault::Fault;
+use crate::io::Notice;
+use crate::limits::{CONTACT_CODE_RETRY, MAX_ATTEMPTS, MAX_ROWS, RETRY_AFTER};
+use crate::outbox::send_id;
+use crate::rows::{Carries, Due, OutboxRow, contact_key};
+use crate::step::Step;
+use crate::store::{Keys, Order, StoreTx, Table};
+
+impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
+    /// A send went on. One that is not in the outbox is done with; so is one that waits here to be tried
+    /// again, whatever a former transport says.
+    pub(crate) fn progress(&mut self, id: SendId, progress: Progress) -> Result<(), Fault> {
+        let Some(row) = self.outbox(id)?.filter(|row| row.again.is_none()) else { return Ok(()) };
+        match progress {
+            Progress::Queued => match self.carried(&row)? {
+                Some(message) => self.advance(&message, MessageState::Queued),
+                None => Ok(()),
+            },
+            Progress::Relayed => self.taken(id, &row, MessageState::Sent),
+            Progress::Stored(_) => self.taken(id, &row, MessageState::Stored),
+            Progress::Failed(why) => self.failed(id, row, why),
+            _ => Ok(()),
+        }
+    }
+
+    /// Another node has it. From now on a one-to-one message waits for its acknowledgement.
+    fn taken(&mut self, id: SendId, row: &OutboxRow, state: MessageState) -> Result<(), Fault> {
+        if let Some(message) = self.carried(row)? {
+            self.advance(&message, state)?;
+        }
+        self.remove_send(id)?;
+        if let Carries::Pending(key) = &row.carries
+            && let Some(pending) = self.pending(key)?
+        {
+            self.schedule(key, pending)?;
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, id: SendId, row: OutboxRow, why: Failure) -> Result<(), Fault> {
+        match &row.carries {
+            // Whoever did not get it repeats, and then gets another.
+            Carries::Ack => Ok(self.remove_send(id)?),
+            Carries::ContactCode => {
+                self.remove_send(id)?;
+                let soon = self.now.unix.after(CONTACT_CODE_RETRY);
+                self.state.contact_code_due = self.state.contact_code_due.min(soon);
+                Ok(())
+            }
+            Carries::Pending(key) => {
+                self.remove_send(id)?;
+                let key = key.clone();
+                self.failed_pending(&key, why)
+            }
+            Carries::Public(message) => {
+                let message = *message;
+                self.failed_public(id, row, &message, why)
+            }
+        }
+    }
+
+    /// A one-to-one message is tried for as long as it takes, except that a proof of work which cannot be
+    /// found (a difficulty that this machine cannot meet) is tried [`MAX_ATTEMPTS`] times.
+    fn failed_pending(&mut self, key: &[u8], why: Failure) -> Result<(), Fault> {
+        let Some(pending) = self.pending(key)? else { return Ok(()) };
+        let id = self.message_of(&pending);
+        let unsent = self.message(&id)?.is_some_and(|m| rank(m.state) < rank(MessageState::Sent));
+        let hopeless = why == Failure::ProofOfWork && pending.attempts().saturating_add(1) >= MAX_ATTEMPTS;
+        if unsent && hopeless {
+            self.tx.delete(Table::Pending, key)?;
+            return self.advance(&id, MessageState::Failed(FailReason::ProofOfWork));
+        }
+        self.schedule(key, pending)
+    }
+
+    fn failed_public(
+        &mut self,
+        id: SendId,
+        row: OutboxRow,
+        message: &MessageId,
+        why: Failure,
+    ) -> Result<(), Fault> {
+        let failures = row.failures.saturating_add(1);
+        if failures >= MAX_ATTEMPTS {
+            self.remove_send(id)?;
+            let reason = match why {
+                Failure::ProofOfWork => FailReason::ProofOfWork,
+                _ => FailReason::NobodyTookIt,
+            };
+            return self.advance(message, MessageState::Failed(reason));
+        }
+        let at = self.now.unix.after(retry_after(failures));
+        let row = OutboxRow { failures, again: Some(at), ..row };
+        self.tx.put(Table::Outbox, &id.0.to_be_bytes(), &row.to_bytes())?;
+        Ok(self.tx.put(Table::Due, &Due::Outbox(id).key(at), &[])?)
+    }
+
+    /// Counts a sending and sets the time of the next.
+    pub(crate) fn schedule(&mut self, key: &[u8], pending: Pending) -> Result<(), Fault> {
+        let pending = pending.after_send(self.now.unix);
+        self.tx.put(Table::Pending, key, &pending.to_stored())?;
+        let due = Due::Pending(key.to_vec()).key(pending.next_at());
+        Ok(self.tx.put(Table::Due, &due, &[])?)
+    }
+
+    /// The message that a send carries, if it still waits.
+    fn carried(&self, row: &OutboxRow) -> Result<Option<MessageId>, Fault> {
+        Ok(match &row.carries {
+            Carries::Ack | Carries::ContactCode => None,
+            Carries::Pending(key) => self.pending(key)?.map(|pending| self.message_of(&pending)),
+            Carries::Public(message) => Some(*message),
+        })
+    }
+
+    /// Moves a message of ours forward; never back.
+    pub(crate) fn advance(&mut self, id: &MessageId, state: MessageState) -> Result<(), Fault> {
+        let Some(mut message) = self.message(id)? else { return Ok(()) };
+        if rank(state) <= rank(message.state) {
+            return Ok(());
+        }
+        message.state = state;
+        self.put_message(&message)?;
+        self.notify(Notice::State { id: *id, chat: message.chat, state });
+        Ok(())
+    }
+
+    /// Stops trying. What is already on its way may still arrive; then its acknowledgement says so.
+    pub(crate) fn give_up(&mut self, id: &MessageId) -> Result<(), Fault> {
+        let message = self.message(id)?.ok_or(Fault::UnknownMessage)?;
+        if rank(message.state) >= rank(MessageState::Sent) {
+            return Err(Fault::NotWaiting);
+        }
+        let pending = match message.chat {
+            ChatId::OneToOne(peer) => self.pending_of(&contact_key(&peer), id)?,
+            ChatId::Public(_) => None,
+        };
+        if let Some((key, pending)) = &pending {
+            self.tx.delete(Table::Due, &Due::Pending(key.clone()).key(pending.next_at()))?;
+        }
+        for (key, row) in self.tx.scan(Table::Outbox, Keys::ALL, Order::Ascending, MAX_ROWS)? {
+            let (send, row) = (send_id(&key)?, OutboxRow::from_bytes(&row)?);
+            let of_it = match &row.carries {
+                Carries::Pending(key) => pending.as_ref().is_some_and(|(of, _)| of == key),
+                Carries::Public(of) => of == id,
+                Carries::Ack | Carries::ContactCode => false,
+            };
+            if of_it {
+                if let Some(at) = row.again {
+                    self.tx.delete(Table::Due, &Due::Outbox(send).key(at))?;
+                }
+                self.remove_send(send)?;
+            }
+        }
+        self.advance(id, MessageState::Failed(FailReason::NobodyTookIt))
+    }
+
+    /// The pending row of a message to this person.
+    fn pending_of(&self, peer: &[u8], id: &MessageId) -> Result<Option<(Vec<u8>, Pending)>, Fault> {
+        for (key, row) in self.tx.scan_prefix(Table::Pending, peer, Order::Ascending, MAX_ROWS)? {
+            let pending = Pending::from_stored(&row)?;
+            if self.message_of(&pending) == *id {
+                return Ok(Some((key, pending)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn retry_after(failures: u32) -> Duration {
+    let [first, .., last] = RETRY_AFTER;
+    match usize::try_from(failures) {
+        Ok(n) if n > 1 => RETRY_AFTER.get(n.saturating_sub(1)).copied().unwrap_or(last),
+        _ => first,
+    }
+}
+
+/// States move up this ladder only. A failure is below delivery: an acknowledgement that comes after all is
+/// the truth.
+const fn rank(state: MessageState) -> u8 {
+    match state {
+        MessageState::Composed => 0,
+        MessageState::Queued => 1,
+        MessageState::Sent => 2,
+        MessageState::Stored => 3,
+        MessageState::Failed(_) => 4,
+        MessageState::Delivered => 5,
+        MessageState::Received => 6,
+    }
+}

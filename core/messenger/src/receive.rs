@@ -1,0 +1,378 @@
+//! What arrives: opened, sorted, checked, filed, acknowledged.
+//!
+//! Every check comes before the first write that could outlive it; a step that ends in [`Stop`] writes nothing
+//! at all, not even that a ratchet went on: the message can come again.
+//!
+//! | id | check | else |
+//! |---|---|---|
+//! | M1 | the envelope is not our own | ignored |
+//! | M2 | a public message came on the route of an open public chat and names that chat (trap 17) | refused |
+//! | M3 | a contact code was signed by its owner | ignored |
+//! | M4 | a direct payload came on a direct route, a public one on a public route | refused |
+//! | M5 | without the security layer: sealed to our key, or on a negotiated route | refused |
+//! | M6 | one-to-one: the author itself sent it (S14); public: it is signed | refused |
+//! | M7 | its type belongs on this route | refused |
+//! | M8 | there is room for the chat of one more stranger | refused |
+//! | M9 | an acknowledgement comes from the peer that the message went to | ignored |
+
+use rand_core::CryptoRng;
+use undertone_crypto::PublicKey;
+use undertone_datasync::{Acks, Delivery, SyncPayload, Unwrapped, receive, unwrap};
+use undertone_payload::{
+    Attribution, ChatKind, CheckedChatMessage, Identified, MessageId, Parsed, PayloadError, RawMetadata,
+};
+use undertone_ratchet::{Kind, OpenError, ProtocolError, RatchetError};
+use undertone_transport::{PublicName, Received, Route};
+
+use crate::chat::{ChatId, Message, MessageState};
+use crate::fault::Fault;
+use crate::io::{Notice, Protection, Sizes, Trace, TraceStep, Undecodable};
+use crate::limits::{ACK_PAYLOAD, MAX_QUEUED_ACKS, MAX_STRANGER_CHATS};
+use crate::outbox::Sent;
+use crate::rows::{Carries, ChatRow, Due, OutboxRow, pending_key};
+use crate::security::protection;
+use crate::step::{Step, Stop};
+use crate::store::{StoreTx, Table};
+
+/// Codes of what only this layer refuses.
+mod code {
+    pub(super) const NOT_A_PUBLIC_MESSAGE: &str = "messenger.not_a_public_message";
+    pub(super) const NOT_A_DIRECT_MESSAGE: &str = "messenger.not_a_direct_message";
+    pub(super) const WRONG_CHAT: &str = "messenger.wrong_chat";
+    pub(super) const TOO_MANY_STRANGERS: &str = "messenger.too_many_strangers";
+    pub(super) const FOREIGN_GROUP: &str = "messenger.foreign_group";
+}
+
+/// How a message came, for its trace.
+#[derive(Clone, Copy)]
+struct Arrival<'r> {
+    received: &'r Received,
+    protection: Protection,
+    sync: usize,
+}
+
+/// What a body turned out to be.
+enum Body {
+    /// A chat message that may be filed.
+    Chat(MessageId, Box<CheckedChatMessage>),
+    /// Valid, but nothing that this version does anything with. Acknowledged all the same: its sender would
+    /// repeat it for ever.
+    Unhandled,
+}
+
+impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
+    pub(crate) fn received(&mut self, received: &Received) -> Result<(), Stop> {
+        if received.author == *self.own() {
+            return Err(Stop::Ignored); // M1
+        }
+        match &received.route {
+            Route::ContactCode(owner) => self.received_contact_code(received, owner),
+            Route::Negotiated(_) | Route::Partition(_) | Route::Personal(_) => self.received_direct(received),
+            Route::Public(name) => self.received_public(received, name),
+            _ => Err(Stop::Ignored),
+        }
+    }
+
+    /// The bundle around it is the message.
+    fn received_contact_code(&mut self, received: &Received, owner: &PublicKey) -> Result<(), Stop> {
+        if received.author != *owner || self.chat(&ChatId::OneToOne(*owner))?.is_none() {
+            return Err(Stop::Ignored); // M3
+        }
+        let opened = self.open_sealed(received).map_err(stop)?;
+        if opened.kind != Kind::Public {
+            return Err(refuse(code::NOT_A_PUBLIC_MESSAGE)); // M4
+        }
+        self.admit(owner)?;
+        Ok(())
+    }
+
+    fn received_public(&mut self, received: &Received, name: &PublicName) -> Result<(), Stop> {
+        let id = ChatId::Public(name.clone());
+        if self.chat(&id)?.is_none() {
+            return Err(Stop::Ignored); // M2
+        }
+        let (bytes, switched_off) = match self.open_sealed(received) {
+            Ok(opened) if opened.kind == Kind::Public => (opened.payload.unwrap_or_default(), None),
+            Ok(_) => return Err(refuse(code::NOT_A_PUBLIC_MESSAGE)), // M4
+            // Clients with the layer switched off; a public message has nothing to lose.
+            Err(error) if perhaps_switched_off(&error) => (received.payload.clone(), Some(error)),
+            Err(error) => return Err(stop(error)),
+        };
+        let metadata = bytes.len();
+        let identified = identify(received, bytes).map_err(|e| switched_off.map_or(e, stop))?;
+        if identified.attribution() == Attribution::Unsigned {
+            return Err(refuse("metadata.unsigned")); // M6
+        }
+        if identified.author() == self.own() {
+            return Err(Stop::Ignored); // M1
+        }
+        match identified.parse() {
+            Ok(Parsed::Chat(raw)) => {
+                let checked = raw.check(received.sent_at).map_err(|e| refuse(e.code()))?;
+                let fits = ChatKind::of(checked.message_type()) == Some(ChatKind::Public);
+                if !fits || checked.chat_id() != name.as_str() {
+                    return Err(refuse(code::WRONG_CHAT)); // M2, M7
+                }
+                let arrival = Arrival { received, protection: Protection::Public, sync: 0 };
+                self.file(id, *identified.author(), identified.id(), &checked, arrival, metadata)?;
+            }
+            Ok(_) => {}
+            Err(error) => return Err(refuse(error.code())),
+        }
+        self.admit(&received.author)?;
+        Ok(())
+    }
+
+    fn received_direct(&mut self, received: &Received) -> Result<(), Stop> {
+        let (payload, protection) = match self.open_sealed(received) {
+            Ok(opened) => match (opened.kind, opened.payload) {
+                (Kind::Ratchet | Kind::DhOnly, Some(payload)) => (payload, protection(opened.protection)),
+                // The sender's devices were the message.
+                (Kind::Empty, _) => {
+                    self.admit(&received.author)?;
+                    return Ok(());
+                }
+                _ => return Err(refuse(code::NOT_A_DIRECT_MESSAGE)), // M4
+            },
+            Err(error) if perhaps_switched_off(&error) => {
+                check_switched_off(received, self.own(), &error)?; // M5
+                (received.payload.clone(), Protection::TransportOnly)
+            }
+            Err(error) => return Err(stop(error)),
+        };
+        let mut arrival = Arrival { received, protection, sync: 0 };
+        let sync = payload.len();
+        match unwrap(payload) {
+            Err(error) => Err(Stop::Refused(Undecodable::Sync(error.code()))),
+            Ok(Unwrapped::Plain(body)) => {
+                self.body(body, arrival)?.map_err(Stop::Refused)?;
+                self.admit(&received.author)?;
+                Ok(())
+            }
+            Ok(Unwrapped::Sync(payload)) => {
+                arrival.sync = sync;
+                self.received_sync(payload, arrival)
+            }
+        }
+    }
+
+    fn received_sync(&mut self, payload: SyncPayload, arrival: Arrival<'_>) -> Result<(), Stop> {
+        let author = arrival.received.author;
+        let sync = receive(payload, self.own(), &author);
+        let mut useful = false;
+        for id in &sync.acked {
+            useful |= self.acked(&pending_key(&author, id))?;
+        }
+        for id in &sync.requested {
+            useful |= self.requested(&pending_key(&author, id))?;
+        }
+        let mut acks = Acks::new();
+        let mut refused = Vec::new();
+        for Delivery { id, body } in sync.deliver {
+            match self.body(body, arrival)? {
+                Ok(()) => drop(acks.add(id)),
+                Err(why) => refused.push(why),
+            }
+        }
+        if sync.foreign > 0 {
+            refused.push(Undecodable::Sync(code::FOREIGN_GROUP));
+        }
+        if !useful
+            && acks.is_empty()
+            && let Some(why) = refused.first()
+        {
+            return Err(Stop::Refused(*why));
+        }
+        for why in refused {
+            self.notify(Notice::Undecodable { author, why });
+        }
+        // Nothing may be encrypted with what is not kept.
+        if self.admit(&author)? {
+            self.send_acks(&author, acks)?;
+        }
+        Ok(())
+    }
+
+    /// A peer keeps a message of ours. Says whether it was one that waited for that.
+    fn acked(&mut self, key: &[u8]) -> Result<bool, Fault> {
+        let Some(pending) = self.pending(key)? else { return Ok(false) }; // M9
+        self.tx.delete(Table::Due, &Due::Pending(key.to_vec()).key(pending.next_at()))?;
+        self.tx.delete(Table::Pending, key)?;
+        let id = self.message_of(&pending);
+        self.advance(&id, MessageState::Delivered)?;
+        Ok(true)
+    }
+
+    /// A peer asks for a message of ours: it is brought forward, if it waits for its time and not for the
+    /// transport.
+    fn requested(&mut self, key: &[u8]) -> Result<bool, Fault> {
+        let Some(pending) = self.pending(key)? else { return Ok(false) };
+        let due = Due::Pending(key.to_vec());
+        let old = due.key(pending.next_at());
+        if self.tx.get(Table::Due, &old)?.is_none() {
+            return Ok(false);
+        }
+        let pending = pending.after_request(self.now.unix);
+        self.tx.delete(Table::Due, &old)?;
+        self.tx.put(Table::Due, &due.key(pending.next_at()), &[])?;
+        self.tx.put(Table::Pending, key, &pending.to_stored())?;
+        Ok(true)
+    }
+
+    /// Checks a body and files what is in it. Writes nothing if it refuses.
+    fn body(&mut self, body: Vec<u8>, arrival: Arrival<'_>) -> Result<Result<(), Undecodable>, Fault> {
+        let metadata = body.len();
+        let (id, checked) = match check_body(body, arrival) {
+            Ok(Body::Chat(id, checked)) => (id, checked),
+            Ok(Body::Unhandled) => return Ok(Ok(())),
+            Err(why) => return Ok(Err(why)),
+        };
+        let author = arrival.received.author;
+        let chat = ChatId::OneToOne(author);
+        if self.chat(&chat)?.is_none() && self.state.strangers >= MAX_STRANGER_CHATS {
+            return Ok(Err(Undecodable::Payload(code::TOO_MANY_STRANGERS))); // M8
+        }
+        self.file(chat, author, id, &checked, arrival, metadata)?;
+        Ok(Ok(()))
+    }
+
+    /// Files a message and shows it, unless it is known already.
+    fn file(
+        &mut self,
+        chat: ChatId,
+        author: PublicKey,
+        id: MessageId,
+        checked: &CheckedChatMessage,
+        arrival: Arrival<'_>,
+        metadata: usize,
+    ) -> Result<(), Fault> {
+        if self.tx.get(Table::Message, id.as_bytes())?.is_some() {
+            return Ok(());
+        }
+        let mut row = match self.chat(&chat)? {
+            Some(row) => row,
+            None => {
+                self.state.strangers = self.state.strangers.saturating_add(1);
+                self.listen_to(&chat)?;
+                ChatRow { by_stranger: true, ..ChatRow::new(chat.clone()) }
+            }
+        };
+        let clock = checked.clock().value();
+        row.chat.clock = row.chat.clock.max(clock);
+        row.chat.unread = row.chat.unread.saturating_add(1);
+        self.put_chat(&row)?;
+        let received = arrival.received;
+        let trace = Trace {
+            message: Some(id),
+            peer: matches!(chat, ChatId::OneToOne(_)).then_some(author),
+            route: received.route.clone(),
+            sizes: Sizes {
+                text: checked.text().len(),
+                metadata,
+                sync: arrival.sync,
+                protocol: received.payload.len(),
+            },
+            protection: arrival.protection,
+            step: TraceStep::Received(received.wire_id),
+        };
+        self.put_new_message(Message {
+            id,
+            chat,
+            author,
+            text: checked.text().to_owned(),
+            clock,
+            timestamp: checked.timestamp(),
+            state: MessageState::Received,
+            protection: arrival.protection,
+        })?;
+        self.notify(Notice::Trace(Box::new(trace)));
+        Ok(())
+    }
+
+    /// They wait in the outbox of this transaction, so they leave only if what they promise is kept.
+    fn send_acks(&mut self, peer: &PublicKey, acks: Acks) -> Result<(), Fault> {
+        for payload in acks.into_payloads(ACK_PAYLOAD) {
+            if self.state.acks_queued >= MAX_QUEUED_ACKS {
+                break;
+            }
+            let payload = payload.to_bytes();
+            let sync = payload.len();
+            let sealed = self.seal_direct(peer, payload)?;
+            self.state.acks_queued = self.state.acks_queued.saturating_add(1);
+            let sizes = Sizes { sync, protocol: sealed.bytes.len(), ..Sizes::default() };
+            let sent = Sent { message: None, peer: Some(*peer), sizes, protection: sealed.protection };
+            self.send(OutboxRow::new(sealed.address, sealed.bytes, Carries::Ack), &sent)?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything that a one-to-one body can be checked for without the store.
+fn check_body(body: Vec<u8>, arrival: Arrival<'_>) -> Result<Body, Undecodable> {
+    let received = arrival.received;
+    let identified = RawMetadata::decode(body)
+        .and_then(|raw| raw.identify(&received.author))
+        .map_err(|e| Undecodable::Payload(e.code()))?;
+    match identified.parse() {
+        Ok(Parsed::Chat(raw)) => {
+            identified.require_direct().map_err(|e| Undecodable::Payload(e.code()))?; // M6
+            let checked = raw.check(received.sent_at).map_err(|e| Undecodable::Payload(e.code()))?;
+            match ChatKind::of(checked.message_type()) {
+                Some(ChatKind::OneToOne) => Ok(Body::Chat(identified.id(), Box::new(checked))),
+                Some(ChatKind::PrivateGroup) => Ok(Body::Unhandled),
+                _ => Err(Undecodable::Payload(code::WRONG_CHAT)), // M7
+            }
+        }
+        Ok(_) => Ok(Body::Unhandled),
+        // A later version's, if it is signed by who sent it; a type that no version has, otherwise.
+        Err(PayloadError::UnknownType(kind))
+            if kind.number() > 0 && identified.attribution() == Attribution::Direct =>
+        {
+            Ok(Body::Unhandled)
+        }
+        Err(error) => Err(Undecodable::Payload(error.code())),
+    }
+}
+
+fn identify(received: &Received, bytes: Vec<u8>) -> Result<Identified, Stop> {
+    RawMetadata::decode(bytes).and_then(|raw| raw.identify(&received.author)).map_err(|e| refuse(e.code()))
+}
+
+/// Bytes that are not of the security layer. What is inside a metadata message may by chance look like a
+/// broken bundle to it.
+const fn perhaps_switched_off(error: &OpenError) -> bool {
+    matches!(
+        error,
+        OpenError::Protocol(ProtocolError::Malformed) | OpenError::NoPayload | OpenError::Bundle(_)
+    )
+}
+
+/// M5, and that the bytes are signed metadata or hold nothing but such: else they are what they look like, a
+/// broken message of the security layer.
+fn check_switched_off(received: &Received, own: &PublicKey, error: &OpenError) -> Result<(), Stop> {
+    let for_us = received.sealed_to == Some(*own) || matches!(received.route, Route::Negotiated(_));
+    let direct = |body: Vec<u8>| {
+        let identified = RawMetadata::decode(body).and_then(|raw| raw.identify(&received.author));
+        identified.is_ok_and(|metadata| metadata.attribution() == Attribution::Direct)
+    };
+    let readable = match unwrap(received.payload.clone()) {
+        Ok(Unwrapped::Plain(body)) => direct(body),
+        Ok(Unwrapped::Sync(payload)) => payload.messages.into_iter().all(|message| direct(message.body)),
+        Err(_) => false,
+    };
+    if for_us && readable { Ok(()) } else { Err(stop(*error)) }
+}
+
+fn stop(error: OpenError) -> Stop {
+    match error {
+        OpenError::Store(error) => Stop::Fault(error.into()),
+        OpenError::Keyring(error) => Stop::Fault(error.into()),
+        // A copy that came another way, or what we sent ourselves.
+        OpenError::Ratchet(RatchetError::Duplicate) | OpenError::OwnEcho => Stop::Ignored,
+        error => Stop::Refused(Undecodable::Security(error.code())),
+    }
+}
+
+const fn refuse(code: &'static str) -> Stop {
+    Stop::Refused(Undecodable::Payload(code))
+}

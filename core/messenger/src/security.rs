@@ -1,0 +1,165 @@
+//! The ratchet layer on the messenger's transaction.
+
+use rand_core::CryptoRng;
+use undertone_base::{Secret, StoreError};
+use undertone_crypto::PublicKey;
+use undertone_ratchet::{self as ratchet, Context, Encryption, OpenError, Opened, RatchetStore, Row};
+use undertone_transport::{NegotiatedSecret, Received, Route};
+
+use crate::chat::ChatId;
+use crate::fault::Fault;
+use crate::io::{Pfs, Protection};
+use crate::limits::{MAX_PEOPLE, MAX_ROWS};
+use crate::rows::{Address, ContactRow};
+use crate::staged::Staged;
+use crate::step::Step;
+use crate::store::{Order, StoreTx, Table};
+
+/// A payload ready for the transport.
+pub(crate) struct SealedPayload {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) address: Address,
+    pub(crate) protection: Protection,
+}
+
+impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
+    /// Protects a payload for a person and says where it goes: where both are known to listen, else to the
+    /// person's partition. With PFS off, nothing is done to it beyond the transport's own sealing.
+    pub(crate) fn seal_direct(&mut self, peer: &PublicKey, payload: Vec<u8>) -> Result<SealedPayload, Fault> {
+        if self.pfs(peer)? == Pfs::Off {
+            let address = Address::Partition(*peer);
+            return Ok(SealedPayload { bytes: payload, address, protection: Protection::TransportOnly });
+        }
+        let sealed = self.with_ratchet(|layer, cx| layer.seal_direct(cx, peer, &payload))?;
+        let address = if sealed.agreed { Address::Negotiated(*peer) } else { Address::Partition(*peer) };
+        Ok(SealedPayload { bytes: sealed.bytes, address, protection: protection(sealed.protection) })
+    }
+
+    /// A payload that everybody may read, beside our bundle.
+    pub(crate) fn seal_public(&mut self, payload: &[u8]) -> Result<Vec<u8>, Fault> {
+        Ok(self.with_ratchet(|layer, cx| layer.seal_public(cx, payload))?.bytes)
+    }
+
+    /// Opens what arrived.
+    pub(crate) fn open_sealed(&mut self, received: &Received) -> Result<Opened, OpenError> {
+        self.with_ratchet(|layer, cx| layer.open(cx, &received.author, &received.payload))
+    }
+
+    /// Erases what is kept only for a time.
+    pub(crate) fn erase_outdated(&mut self) -> Result<(), Fault> {
+        let now = self.now;
+        Ok(self.with_ratchet(|layer, cx| layer.erase_outdated(cx.store, now))?)
+    }
+
+    /// The route that we share with a person.
+    pub(crate) fn negotiated(&self, peer: &PublicKey) -> Result<Route, Fault> {
+        let secret = self.layer().negotiated_secret(&*self.messenger.keyring, peer)?;
+        let secret = Secret::fill(|to| to.copy_from_slice(secret.expose()));
+        Ok(Route::Negotiated(NegotiatedSecret::new(secret)))
+    }
+
+    /// Decides whose devices and sessions may be kept of what this step has learned so far: our own, those of
+    /// people we have a chat with or know already, and the author's while there is room. The rest is
+    /// forgotten before anything is encrypted with it. Says whether the author's are kept.
+    ///
+    /// Bundles are signed by whoever makes a key, and every message may carry four: without this, anyone
+    /// could fill the store.
+    pub(crate) fn admit(&mut self, author: &PublicKey) -> Result<bool, Fault> {
+        let own = *self.own();
+        let mut admitted = vec![own];
+        let mut seen = vec![own];
+        for key in self.identities_written() {
+            if seen.contains(&key) {
+                continue;
+            }
+            seen.push(key);
+            if self.knows(&key)? || (key == *author && self.make_acquaintance(&key)?) {
+                admitted.push(key);
+            }
+        }
+        let forgets = |key: &[u8]| identity_of(key).is_some_and(|key| !admitted.contains(&key));
+        for table in OF_PEERS {
+            self.tx.retain(table, |key| !forgets(key));
+        }
+        Ok(!seen.contains(author) || admitted.contains(author))
+    }
+
+    fn identities_written(&self) -> Vec<PublicKey> {
+        OF_PEERS.iter().flat_map(|table| self.tx.written(*table)).filter_map(identity_of).collect()
+    }
+
+    fn knows(&self, key: &PublicKey) -> Result<bool, StoreError> {
+        Ok(self.chat(&ChatId::OneToOne(*key))?.is_some() || self.contact(key)?.is_some())
+    }
+
+    fn make_acquaintance(&mut self, key: &PublicKey) -> Result<bool, StoreError> {
+        if self.state.people >= MAX_PEOPLE {
+            return Ok(false);
+        }
+        self.state.people = self.state.people.saturating_add(1);
+        self.put_contact(key, ContactRow::default())?;
+        Ok(true)
+    }
+
+    fn layer(&self) -> Encryption {
+        Encryption::new(self.messenger.own, self.state.installation.clone())
+    }
+
+    fn with_ratchet<T>(
+        &mut self,
+        work: impl FnOnce(&Encryption, &mut Context<'_, RatchetTx<'_, Staged<'_, S>>, R>) -> T,
+    ) -> T {
+        let layer = self.layer();
+        let mut store = RatchetTx(&mut self.tx);
+        let keyring = &*self.messenger.keyring;
+        work(&layer, &mut Context { store: &mut store, keyring, now: self.now, rng: self.rng })
+    }
+}
+
+/// Tables whose keys are `own identity (33) || identity of the peer (33) || …`.
+const OF_PEERS: [Table; 4] = [Table::Device, Table::Negotiated, Table::Session, Table::Skipped];
+
+fn identity_of(key: &[u8]) -> Option<PublicKey> {
+    PublicKey::from_compressed(key.get(33..66)?).ok()
+}
+
+pub(crate) const fn protection(of: ratchet::Protection) -> Protection {
+    match of {
+        ratchet::Protection::None => Protection::Public,
+        ratchet::Protection::DhOnly => Protection::DhOnly,
+        ratchet::Protection::Pfs => Protection::Ratchet,
+    }
+}
+
+/// The ratchet's port over the messenger's.
+struct RatchetTx<'a, T>(&'a mut T);
+
+impl<T: StoreTx> RatchetStore for RatchetTx<'_, T> {
+    fn get(&self, table: ratchet::Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        Ok(self.0.get(table_of(table), key)?.map(Row::from))
+    }
+
+    fn put(&mut self, table: ratchet::Table, key: &[u8], row: &[u8]) -> Result<(), StoreError> {
+        self.0.put(table_of(table), key, row)
+    }
+
+    fn delete(&mut self, table: ratchet::Table, key: &[u8]) -> Result<(), StoreError> {
+        self.0.delete(table_of(table), key)
+    }
+
+    fn scan(&self, table: ratchet::Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        let rows = self.0.scan_prefix(table_of(table), prefix, Order::Ascending, MAX_ROWS)?;
+        Ok(rows.into_iter().map(|(key, row)| (key, Row::from(row))).collect())
+    }
+}
+
+const fn table_of(table: ratchet::Table) -> Table {
+    match table {
+        ratchet::Table::Device => Table::Device,
+        ratchet::Table::Negotiated => Table::Negotiated,
+        ratchet::Table::OwnPrekey => Table::OwnPrekey,
+        ratchet::Table::OwnState => Table::OwnState,
+        ratchet::Table::Session => Table::Session,
+        ratchet::Table::Skipped => Table::Skipped,
+    }
+}

@@ -1,0 +1,5 @@
+//! The messenger's suite over every transport, and the originals' own messages.
+
+mod over_memory {
+    undertone_messenger::messenger_suite!(undertone_transport::memory::MemoryNetwork);
+}
