@@ -2,6 +2,19 @@
 //!
 //! It authenticates nobody, is replayable, and falls with the recipient's identity key. The envelope's
 //! signature is what names the sender.
+//!
+//! ```
+//! use undertone_crypto::{MemoryKeyring, SecretKey};
+//! use undertone_ratchet::{LocalIdentity, RemoteIdentity, dh_only};
+//!
+//! let mut rng = undertone_support::rng(1);
+//! let mut keyring = MemoryKeyring::new();
+//! let id = keyring.insert(SecretKey::random(&mut rng));
+//! let bob = LocalIdentity::new(&keyring, id).unwrap();
+//! let (key, sealed) = dh_only::seal(&RemoteIdentity::new(*bob.public()), b"hello", &mut rng);
+//! assert_eq!(sealed.len(), 5 + 28);
+//! assert_eq!(dh_only::open(&keyring, &bob, &key.point().unwrap(), &sealed).unwrap(), b"hello");
+//! ```
 
 use rand_core::CryptoRng;
 use undertone_crypto::{Keyring, Opaque, PublicKey, gcm};

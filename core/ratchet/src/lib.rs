@@ -82,7 +82,9 @@ pub mod x3dh;
 
 mod proto {
     #![allow(clippy::all, missing_docs, unreachable_pub, reason = "generated")]
+    #[rustfmt::skip]
     pub(crate) mod stored;
+    #[rustfmt::skip]
     pub(crate) mod wire;
 }
 

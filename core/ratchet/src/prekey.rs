@@ -15,6 +15,9 @@ use crate::tables::Tables;
 
 /// A freshly signed bundle of ours. Makes the first prekey, or the next one when the present one is 24 hours
 /// old, and erases those that were replaced 14 days ago.
+///
+/// DEVIATION: `security.md` S8: the original keeps private prekeys for ever, so that whoever takes the device
+/// reads every opening (test `the_prekey_rotates_after_a_day_and_its_key_is_erased_two_weeks_later`).
 pub(crate) fn own_bundle<S: RatchetStore + ?Sized>(
     tables: &mut Tables<'_, S>,
     keyring: &dyn Keyring,

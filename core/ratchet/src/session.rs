@@ -84,6 +84,9 @@ impl Session {
     }
 
     /// A message of the peer was decrypted.
+    ///
+    /// DEVIATION: `security.md` S19: the original stops repeating its opening before it has decrypted the
+    /// answer, so that a forged one silences it.
     pub(crate) fn hear(&mut self, now: Unix) {
         self.heard = true;
         self.rank = Secret::new([0; 8]);

@@ -1,7 +1,7 @@
 //! The store port, and an implementation in memory.
 //!
-//! The port moves bytes: a table, a key, a row. Which keys and rows there are is this crate's business
-//! ([`keys`](self) below, `stored.rs`), so a backend is four small methods over any ordered key-value table.
+//! The port moves bytes: a table, a key, a row. Which keys and rows there are is this crate's business, so a
+//! backend is four small methods over any ordered key-value table. Rows are protobuf with a format number.
 //!
 //! | table | key | row |
 //! |---|---|---|

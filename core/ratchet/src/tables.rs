@@ -109,10 +109,7 @@ impl<'a, S: RatchetStore + ?Sized> Tables<'a, S> {
         own: &LocalIdentity,
         peer: &RemoteIdentity,
     ) -> Result<Vec<(InstallationId, Device)>, StoreError> {
-        let rows = self.0.scan(Table::Device, &pair(own, peer))?;
-        rows.into_iter()
-            .map(|(key, row)| Ok((installation_of(&key)?, Device::from_bytes(row.as_ref())?)))
-            .collect()
+        read_devices(self.0.scan(Table::Device, &pair(own, peer))?)
     }
 
     pub(crate) fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
@@ -236,6 +233,31 @@ impl<'a, S: RatchetStore + ?Sized> Tables<'a, S> {
     ) {
         self.0.put(Table::Negotiated, device_key(own, peer, installation), Row::default());
     }
+}
+
+/// The devices of `peer`, straight from the store.
+pub(crate) fn devices<S: RatchetStore + ?Sized>(
+    store: &S,
+    own: &LocalIdentity,
+    peer: &RemoteIdentity,
+) -> Result<Vec<(InstallationId, Device)>, StoreError> {
+    read_devices(store.scan(Table::Device, &pair(own, peer))?)
+}
+
+/// Whether a device is known to listen on the negotiated topic, straight from the store.
+pub(crate) fn is_negotiated<S: RatchetStore + ?Sized>(
+    store: &S,
+    own: &LocalIdentity,
+    peer: &RemoteIdentity,
+    installation: &InstallationId,
+) -> Result<bool, StoreError> {
+    Ok(store.get(Table::Negotiated, &device_key(own, peer, installation))?.is_some())
+}
+
+fn read_devices(rows: Vec<(Vec<u8>, Row)>) -> Result<Vec<(InstallationId, Device)>, StoreError> {
+    rows.into_iter()
+        .map(|(key, row)| Ok((installation_of(&key)?, Device::from_bytes(row.as_ref())?)))
+        .collect()
 }
 
 fn is_outdated(prekey: &OwnPrekey, now: Unix) -> bool {

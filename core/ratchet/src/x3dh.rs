@@ -9,6 +9,28 @@
 //! | dh3 | EK_A · SPK_B | SPK_B · EK_A |
 //!
 //! `SK = Keccak-256(dh1 || dh2 || dh3)`
+//!
+//! ```
+//! use undertone_crypto::{MemoryKeyring, SecretKey};
+//! use undertone_ratchet::{EphemeralKey, LocalIdentity, PrekeyPrivate, RemoteIdentity, x3dh};
+//!
+//! let mut rng = undertone_support::rng(1);
+//! let mut keyring = MemoryKeyring::new();
+//! let [alice, bob] = [1, 2].map(|_| {
+//!     let id = keyring.insert(SecretKey::random(&mut rng));
+//!     LocalIdentity::new(&keyring, id).unwrap()
+//! });
+//! let (prekey, ephemeral) = (SecretKey::random(&mut rng), SecretKey::random(&mut rng));
+//! let (spk, ek) = (prekey.public(), ephemeral.public());
+//!
+//! let to_bob = RemoteIdentity::new(*bob.public());
+//! let ephemeral = EphemeralKey::from_secret_key(ephemeral);
+//! let a = x3dh::initiate(&keyring, &alice, &to_bob, &spk, &ephemeral).unwrap();
+//! let from_alice = RemoteIdentity::new(*alice.public());
+//! let prekey = PrekeyPrivate::from_secret_key(prekey);
+//! let b = x3dh::respond(&keyring, &bob, &from_alice, &prekey, &ek).unwrap();
+//! assert_eq!(a.expose(), b.expose());
+//! ```
 
 use undertone_base::Secret;
 use undertone_crypto::{Keyring, PublicKey, UnknownKey};

@@ -47,6 +47,9 @@ impl Encryption {
     ///
     /// A bundle that peers would refuse (rule 3) refuses the message, as at peers. One that only our stricter
     /// rules refuse (1 and 2: odd names, a clock that is off) is dropped, and the message is read.
+    ///
+    /// DEVIATION: `security.md` 2.3: the original has no rules 1, 2, 4 and 5 (tests
+    /// `every_bundle_is_judged_by_our_rules`, `an_odd_bundle_is_dropped_and_the_message_read`).
     pub(super) fn learn_bundles<S: RatchetStore + ?Sized>(
         &self,
         tables: &mut Tables<'_, S>,

@@ -19,7 +19,7 @@ use crate::installation::InstallationId;
 use crate::keys::{LocalIdentity, NegotiatedSecret, RemoteIdentity};
 use crate::store::RatchetStore;
 use crate::stored::Device;
-use crate::tables::Tables;
+use crate::tables::{self, Tables};
 use crate::x3dh;
 
 /// One of our identities on this device.
@@ -94,10 +94,10 @@ impl Encryption {
     /// [`StoreError`].
     pub fn devices<S: RatchetStore + ?Sized>(
         &self,
-        store: &mut S,
+        store: &S,
         identity: &PublicKey,
     ) -> Result<Vec<(InstallationId, Device)>, StoreError> {
-        Tables::new(store).devices(&self.own, &RemoteIdentity::new(*identity))
+        tables::devices(store, &self.own, &RemoteIdentity::new(*identity))
     }
 
     /// Starts or stops encrypting for a device. Says whether the device is known; nothing is sent.
@@ -138,11 +138,17 @@ impl Encryption {
     /// [`StoreError`].
     pub fn is_agreed<S: RatchetStore + ?Sized>(
         &self,
-        store: &mut S,
+        store: &S,
         peer: &PublicKey,
         targets: &[InstallationId],
     ) -> Result<bool, StoreError> {
-        self.agreed(&Tables::new(store), &RemoteIdentity::new(*peer), targets)
+        let peer = RemoteIdentity::new(*peer);
+        for target in targets {
+            if !tables::is_negotiated(store, &self.own, &peer, target)? {
+                return Ok(false);
+            }
+        }
+        Ok(!targets.is_empty())
     }
 
     /// Erases what is kept only for a time: skipped keys after 30 days, replaced prekeys after 14. Call it

@@ -1,5 +1,7 @@
 //! Receiving (`security.md` 5.2).
 
+use std::fmt;
+
 use rand_core::CryptoRng;
 use undertone_base::Unix;
 use undertone_crypto::{Keyring, PublicKey};
@@ -32,7 +34,7 @@ pub enum Kind {
 }
 
 /// An opened message. Good only if the store's transaction is committed.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Opened {
     /// The content; `None` for [`Kind::Empty`].
     pub payload: Option<Vec<u8>>,
@@ -50,9 +52,28 @@ pub struct Opened {
     pub negotiated: bool,
 }
 
+/// Without the content: it is nobody's business in a log.
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("payload_bytes", &self.payload.as_ref().map(Vec::len))
+            .field("kind", &self.kind)
+            .field("protection", &self.protection)
+            .field("installation", &self.installation)
+            .field("learned", &self.learned)
+            .field("dropped", &self.dropped)
+            .field("negotiated", &self.negotiated)
+            .finish()
+    }
+}
+
 impl Encryption {
     /// Opens a `ProtocolMessage`. `sender` is the key that signed the envelope; a message without such a
     /// signature must not come here.
+    ///
+    /// DEVIATION: `security.md` 5.2 step 8: the original hands the raw bytes up as if they had been sent in
+    /// clear whenever anything fails. Here a failure is an error, and what to make of unencrypted bytes is
+    /// decided by the caller, by [`OpenError::Protocol`] alone (test `the_scenarios_run_as_they_did`).
     ///
     /// # Errors
     /// [`OpenError`]; the store is as before.
@@ -76,7 +97,7 @@ impl Encryption {
         let entry = self.entry(&message, &sender)?;
         let receiver = Receiver { layer: self, sender, keyring: cx.keyring, now: cx.now.unix };
         let (payload, protection) = receiver.open(&mut tables, installation.as_ref(), entry, cx.rng)?;
-        let negotiated = self.negotiate(&mut tables, &sender, installation.as_ref(), &bundles);
+        let negotiated = self.negotiate(&mut tables, &sender, installation.as_ref(), &bundles)?;
         tables.commit()?;
 
         let kind = match protection {
@@ -108,20 +129,22 @@ impl Encryption {
         })
     }
 
-    /// Remembers that the sending device can meet us on the negotiated topic, if it says so.
+    /// Remembers that the sending device can meet us on the negotiated topic, if it says so. Only for devices
+    /// that are remembered themselves, whose number is bounded.
     fn negotiate<S: RatchetStore + ?Sized>(
         &self,
         tables: &mut Tables<'_, S>,
         sender: &RemoteIdentity,
         installation: Option<&InstallationId>,
         bundles: &Bundles,
-    ) -> bool {
-        let Some(installation) = installation else { return false };
-        let listens = Self::claimed_version(bundles, sender, installation) >= 1;
-        if listens {
+    ) -> Result<bool, OpenError> {
+        let Some(installation) = installation else { return Ok(false) };
+        let listens = Self::claimed_version(bundles, sender, installation) >= 1
+            && tables.device(&self.own, sender, installation)?.is_some();
+        if listens && !tables.is_negotiated(&self.own, sender, installation)? {
             tables.put_negotiated(&self.own, sender, installation);
         }
-        listens
+        Ok(listens)
     }
 }
 

@@ -128,7 +128,7 @@ fn first_contact_falls_back_and_then_ratchets() {
 
 #[test]
 fn a_message_for_other_devices_is_answered_with_our_bundle() {
-    let (mut alice, mut bob) = acquainted(3);
+    let (mut alice, bob) = acquainted(3);
     let identity = SecretKey::from_slice(&[9; 32]).unwrap();
     let mut old = Party::with_identity(identity.clone(), 4);
     let mut new = Party::with_identity(identity, 5);
@@ -144,7 +144,7 @@ fn a_message_for_other_devices_is_answered_with_our_bundle() {
     assert_eq!((opened.kind, opened.payload), (Kind::Empty, None));
     assert_eq!(alice.direct(START, &new.key(), b"to both").targets.len(), 2);
     // Bob knows nothing of it.
-    assert!(bob.layer.devices(&mut bob.store, &new.key()).unwrap().is_empty());
+    assert!(bob.layer.devices(&bob.store, &new.key()).unwrap().is_empty());
 }
 
 #[test]

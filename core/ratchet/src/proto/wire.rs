@@ -14,7 +14,10 @@ pub struct ProtocolMessage {
     pub bundles: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
     /// By the recipient's device, or "none".
     #[prost(btree_map = "string, message", tag = "101")]
-    pub direct_message: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, DirectMessage>,
+    pub direct_message: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        DirectMessage,
+    >,
     /// The payload of a public chat, in clear.
     #[prost(bytes = "vec", tag = "102")]
     pub public_message: ::prost::alloc::vec::Vec<u8>,
@@ -68,7 +71,10 @@ pub struct Bundle {
     pub identity: ::prost::alloc::vec::Vec<u8>,
     /// By device.
     #[prost(btree_map = "string, message", tag = "2")]
-    pub signed_pre_keys: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, SignedPreKey>,
+    pub signed_pre_keys: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        SignedPreKey,
+    >,
     /// r, s, v: 65 bytes.
     #[prost(bytes = "vec", tag = "4")]
     pub signature: ::prost::alloc::vec::Vec<u8>,

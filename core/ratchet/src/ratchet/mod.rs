@@ -4,11 +4,35 @@
 //! the plaintext ([`Step`]), so that a refused message leaves it as it was. Keys of messages that have not
 //! come yet are not part of the value: the step lists them, the caller files them with the session and gives
 //! the one that a header asks for back through [`Ratchet::open_skipped`].
+//!
+//! ```
+//! use undertone_base::Secret;
+//! use undertone_crypto::SecretKey;
+//! use undertone_ratchet::ratchet::Ratchet;
+//! use undertone_ratchet::{PrekeyId, PrekeyPrivate, RatchetPair, SessionKey};
+//!
+//! let mut rng = undertone_support::rng(1);
+//! let sk = SessionKey::from_secret(Secret::random(&mut rng)); // from X3DH
+//! let prekey = SecretKey::random(&mut rng);
+//! let id = PrekeyId::of(&prekey.public());
+//! let mut alice = Ratchet::initiator(&sk, &prekey.public(), RatchetPair::random(&mut rng));
+//! let bob = Ratchet::responder(&sk, &PrekeyPrivate::from_secret_key(prekey), &id);
+//!
+//! let (lost, _) = alice.seal(b"one").unwrap();
+//! let (header, ciphertext) = alice.seal(b"two").unwrap();
+//! let step = bob.open(&header, &ciphertext, &mut rng).unwrap();
+//! assert_eq!(step.plaintext, b"two");
+//! assert_eq!((step.skipped[0].ratchet, step.skipped[0].n), (lost.key, lost.n));
+//! // The new state knows that this message was read.
+//! assert!(step.next.open(&header, &ciphertext, &mut rng).is_err());
+//! ```
 
 mod kdf;
 mod message;
 #[cfg(test)]
 mod tests;
+
+use std::fmt;
 
 use rand_core::CryptoRng;
 use undertone_base::Secret;
@@ -69,7 +93,6 @@ pub struct Skipped {
 }
 
 /// What a message that authenticated leads to.
-#[derive(Debug)]
 pub struct Step {
     /// The content.
     pub plaintext: Vec<u8>,
@@ -77,6 +100,17 @@ pub struct Step {
     pub next: Ratchet,
     /// Keys to file for messages that have not come yet. The key of the message itself is not among them.
     pub skipped: Vec<Skipped>,
+}
+
+/// Without the content.
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step")
+            .field("plaintext_bytes", &self.plaintext.len())
+            .field("next", &self.next)
+            .field("skipped", &self.skipped)
+            .finish()
+    }
 }
 
 impl Ratchet {

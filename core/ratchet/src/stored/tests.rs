@@ -104,6 +104,29 @@ fn secrets_do_not_print() {
     insta::assert_snapshot!(format!("{:?}", RatchetPair::from_secret_key(private(5))), @"RatchetPair(0362c0a0, private 32 bytes)");
 }
 
+#[test]
+fn contents_do_not_print() {
+    let (header, ciphertext) = session().ratchet.seal(b"content").unwrap();
+    let prekey = private(1);
+    let bob = Ratchet::responder(
+        &SessionKey::from_secret(secret32(5)),
+        &PrekeyPrivate::from_secret_key(prekey.clone()),
+        &PrekeyId::of(&prekey.public()),
+    );
+    let step = bob.open(&header, &ciphertext, &mut undertone_support::rng(1)).unwrap();
+    assert!(format!("{step:?}").starts_with("Step { plaintext_bytes: 7, next: Ratchet {"));
+    let opened = crate::Opened {
+        payload: Some(b"content".to_vec()),
+        kind: crate::Kind::Ratchet,
+        protection: crate::Protection::Pfs,
+        installation: None,
+        learned: Vec::new(),
+        dropped: Vec::new(),
+        negotiated: false,
+    };
+    insta::assert_snapshot!(format!("{opened:?}"), @"Opened { payload_bytes: Some(7), kind: Ratchet, protection: Pfs, installation: None, learned: [], dropped: [], negotiated: false }");
+}
+
 proptest! {
     #[test]
     fn arbitrary_rows_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

@@ -198,3 +198,19 @@ fn codes_are_unique_and_faults_are_told() {
     assert_eq!(OpenError::Store(StoreError::Unavailable).fault(), FaultClass::Environment);
     assert_eq!(SealError::EmptyPublic.fault(), FaultClass::Caller);
 }
+
+#[test]
+fn a_device_that_is_not_remembered_is_not_remembered_as_listening() {
+    let (mut alice, bob) = (Party::new(42), Party::new(43));
+    let mut rng = undertone_support::rng(44);
+    for i in 0..3 {
+        let name = format!("device {i}");
+        let bundle = bob.bundle(&name, some_prekey(i), (1 << 31) + 1, nanos(START));
+        let (key, payload) = crate::dh_only::seal(&RemoteIdentity::new(alice.key()), b"x", &mut rng);
+        let dh_header = Some(wire::DhHeader { key: key.as_bytes().to_vec() });
+        let entry = wire::DirectMessage { payload, dh_header, ..Default::default() };
+        let bytes = encode(&name, bundle, [("none".to_owned(), entry)].into(), Vec::new());
+        assert!(!alice.open(START, &bob.key(), &bytes).unwrap().negotiated);
+    }
+    assert!(alice.store.is_empty());
+}

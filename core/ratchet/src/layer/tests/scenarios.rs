@@ -285,7 +285,7 @@ fn assert_learned(step: &Value, party: &mut Party, opened: &Opened, what: &str) 
         .collect();
     assert_eq!(learned, new, "{what}");
     for row in list(&step["state_after"]["installations"]) {
-        let devices = party.layer.devices(&mut party.store, &public(&row["identity"])).unwrap();
+        let devices = party.layer.devices(&party.store, &public(&row["identity"])).unwrap();
         let name = installation(&row["installation_id"]);
         let (_, device) = devices.iter().find(|(at, _)| *at == name).unwrap();
         assert_eq!(row["enabled"], device.enabled, "{what}");
@@ -426,7 +426,7 @@ fn the_agreement_follows_the_trace() {
     for step in steps {
         if step["op"] == "Agreed" {
             let targets: Vec<_> = list(&step["their_installations"]).iter().map(installation).collect();
-            let agreed = me.layer.is_agreed(&mut me.store, &they, &targets).unwrap();
+            let agreed = me.layer.is_agreed(&me.store, &they, &targets).unwrap();
             assert_eq!(step["agreed"], agreed, "{}", step["what"]);
             let secret = me.layer.negotiated_secret(&me.keyring, &they).unwrap();
             assert_eq!(secret.expose(), &hex_n(&step["secret"]));
