@@ -54,13 +54,18 @@ const STEPS: [Step; 12] = [
     },
 ];
 
-/// `cargo xtask ci`.
-pub(crate) fn run() -> Result<()> {
+/// `cargo xtask ci`: every step, or only those that are named.
+pub(crate) fn run(only: &[&str]) -> Result<()> {
+    if let Some(unknown) = only.iter().find(|name| !STEPS.iter().any(|step| step.name == **name)) {
+        let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+        bail!("no step `{unknown}`; the steps are {}", names.join(", "));
+    }
+    let steps: Vec<&Step> = STEPS.iter().filter(|s| only.is_empty() || only.contains(&s.name)).collect();
     let start = Instant::now();
     let mut counts = Counts::default();
     let mut times: Vec<(&str, Duration, &str)> = Vec::new();
     let mut failure = None;
-    for step in &STEPS {
+    for step in &steps {
         println!("\n== {} ==", step.name);
         let begun = Instant::now();
         let end = match (step.run)() {
@@ -76,7 +81,7 @@ pub(crate) fn run() -> Result<()> {
             break;
         }
     }
-    let left = STEPS.iter().skip(times.len());
+    let left = steps.iter().skip(times.len());
     println!();
     for (name, time, end) in &times {
         println!("{name:>12} {:>7.1} s  {end}", time.as_secs_f64());

@@ -18,7 +18,7 @@ pub(crate) fn check(root: &Path, packages: &[cargo::Package], faults: &mut Vec<S
     architecture(&tree::read(&root.join("ARCHITECTURE.md"))?, packages, faults);
     let tests = test_names(root)?;
     status(&tree::read(&root.join("docs/status.md"))?, &tests, faults);
-    checks(&tree::read(&root.join("docs/protocol/checks.md"))?, &tests, faults);
+    checks(&tree::read(&root.join("docs/protocol/checks.md"))?, &tests, &codes(root)?, faults);
     links(root, faults)
 }
 
@@ -60,8 +60,9 @@ fn status(text: &str, tests: &BTreeSet<String>, faults: &mut Vec<String>) {
     }
 }
 
-/// Each row of the table of checks names tests that exist.
-fn checks(text: &str, tests: &BTreeSet<String>, faults: &mut Vec<String>) {
+/// Each row of the tables of checks has an id of its own, which is a code of the source if it has the form of one,
+/// and names tests that exist.
+fn checks(text: &str, tests: &BTreeSet<String>, codes: &BTreeSet<String>, faults: &mut Vec<String>) {
     let mut ids = BTreeSet::new();
     for row in rows(text) {
         let [id, _rule, _section, shown] = row.as_slice() else {
@@ -70,6 +71,9 @@ fn checks(text: &str, tests: &BTreeSet<String>, faults: &mut Vec<String>) {
         };
         if !ids.insert(*id) {
             faults.push(format!("docs/protocol/checks.md: {id} stands twice"));
+        }
+        if id.contains('.') && !codes.contains(*id) {
+            faults.push(format!("docs/protocol/checks.md: no error has the code {id}"));
         }
         missing(&format!("docs/protocol/checks.md: {id}"), shown, tests, faults);
     }
@@ -103,6 +107,19 @@ fn test_names(root: &Path) -> Result<BTreeSet<String>> {
         }
     }
     Ok(names)
+}
+
+/// Every quoted word of the core's source with the form of an error code.
+fn codes(root: &Path) -> Result<BTreeSet<String>> {
+    let mut codes = BTreeSet::new();
+    for file in tree::files(&root.join("core"), &["rs"])? {
+        let text = tree::read(&file)?;
+        let dotted = |word: &&str| {
+            word.contains('.') && word.chars().all(|c| c.is_ascii_lowercase() || "._".contains(c))
+        };
+        codes.extend(text.split('"').filter(dotted).map(str::to_owned));
+    }
+    Ok(codes)
 }
 
 /// Links between our own papers lead somewhere.
@@ -175,7 +192,8 @@ mod tests {
     #[test]
     fn a_check_that_stands_twice_is_found() {
         let mut faults = Vec::new();
-        checks("| E1 | r | s | |\n| E1 | r | s | `no_such` |\n", &BTreeSet::new(), &mut faults);
-        assert_eq!(faults.len(), 2, "{faults:?}");
+        let table = "| E1 | r | s | |\n| E1 | r | s | `no_such` |\n| made.up | r | s | |\n";
+        checks(table, &BTreeSet::new(), &BTreeSet::new(), &mut faults);
+        assert_eq!(faults.len(), 3, "{faults:?}");
     }
 }
