@@ -147,7 +147,7 @@ fn interop() -> Result<Done> {
     }
     let outcome = tests_run::watch(&mut tests_run::interop_command()?)?;
     if !outcome.ok {
-        bail!("a case failed");
+        bail!(outcome.failure());
     }
     if outcome.counts == Counts::default() {
         return Ok(Done::Skipped("no cases"));
@@ -174,7 +174,7 @@ fn plain(result: Result<()>) -> Result<Done> {
 fn counted(mut command: Command) -> Result<Done> {
     let outcome = tests_run::watch(&mut command)?;
     if !outcome.ok {
-        bail!("{}", outcome.counts);
+        bail!(outcome.failure());
     }
     Ok(Done::Counted(outcome.counts))
 }

@@ -39,6 +39,16 @@ pub(crate) struct Outcome {
     pub(crate) lines: u64,
 }
 
+impl Outcome {
+    /// What to say when it did not end well.
+    pub(crate) fn failure(&self) -> String {
+        match self.counts.failed {
+            0 => "it did not build or did not run to its end, see above".to_owned(),
+            failed => format!("{failed} failed, see above"),
+        }
+    }
+}
+
 /// Runs `command`, shows its output as it comes, and adds up its `test result:` lines.
 pub(crate) fn watch(command: &mut Command) -> Result<Outcome> {
     let mut child = command.stdout(Stdio::piped()).spawn().context("starting the command")?;
@@ -91,7 +101,7 @@ pub(crate) fn interop() -> Result<()> {
     let outcome = watch(&mut interop_command()?)?;
     println!("{}", outcome.counts);
     if !outcome.ok {
-        bail!("interop failed: the first failing case above names the peer and the field");
+        bail!("interop: {}; a failing case names the peer and the field", outcome.failure());
     }
     Ok(())
 }
