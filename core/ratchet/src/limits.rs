@@ -29,9 +29,9 @@ pub const MAX_BUNDLE_AHEAD: Duration = Duration::from_secs(24 * 3600);
 pub const PREKEY_ROTATION: Duration = Duration::from_secs(24 * 3600);
 /// How long a private prekey is kept after it was replaced. `security.md` 8.2; status-go keeps it for ever.
 pub const PREKEY_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
-/// Devices in our own bundle: this one and the two latest enabled ones. status-go: `maxInstallations`.
+/// Devices in our own bundle: this one and the two latest enabled ones. `security.md` 5.4.
 pub const MAX_OWN_DEVICES: usize = 3;
-/// Devices of a peer that one message is encrypted for. status-go: `maxInstallations`.
+/// Devices of a peer that one message is encrypted for. `security.md` 5.1.
 pub const MAX_TARGETS: usize = 3;
 /// Devices remembered of one identity; the one with the oldest bundle leaves. Our choice.
 pub const MAX_DEVICES_PER_IDENTITY: usize = 64;
@@ -39,11 +39,11 @@ pub const MAX_DEVICES_PER_IDENTITY: usize = 64;
 /// prekeys and as many of theirs, with room.
 pub const MAX_SESSIONS_PER_IDENTITY: usize = 256;
 
-/// Keys skipped by one message in one chain. status-go: `MaxSkip`; exactly this many are allowed.
+/// Keys skipped by one message in one chain. `security.md` 4; exactly this many are allowed.
 pub const MAX_SKIP: u32 = 1000;
-/// Skipped keys stored for one session; the lowest sequence numbers leave. status-go: `MaxMessageKeysPerSession`.
+/// Skipped keys stored for one session; the lowest sequence numbers leave. `security.md` 4.
 pub const MAX_SKIPPED_PER_SESSION: usize = 2000;
-/// A skipped key whose sequence number is this far behind leaves. status-go: `MaxKeep`.
+/// A skipped key whose sequence number is this far behind leaves. `security.md` 4.
 pub const MAX_SKIPPED_BEHIND: u64 = 3000;
 /// Skipped keys stored for one identity; the oldest leave. `security.md` 8.2.
 pub const MAX_SKIPPED_PER_IDENTITY: usize = 5000;

@@ -8,39 +8,43 @@ use crate::bundle::{Entry, PROTOCOL_VERSION, nanos, sign};
 use crate::error::SealError;
 use crate::installation::InstallationId;
 use crate::keys::{LocalIdentity, PrekeyId, PrekeyPrivate, RemoteIdentity};
+use crate::layer::Encryption;
 use crate::limits::{MAX_OWN_DEVICES, MAX_PREKEY_VERSION, PREKEY_ROTATION};
 use crate::store::RatchetStore;
 use crate::stored::{OwnPrekey, OwnState};
 use crate::tables::Tables;
 
-/// A freshly signed bundle of ours. Makes the first prekey, or the next one when the present one is 24 hours
-/// old, and erases those that were replaced 14 days ago.
-///
-/// DEVIATION: `security.md` S8: the original keeps private prekeys for ever, so that whoever takes the device
-/// reads every opening (test `the_prekey_rotates_after_a_day_and_its_key_is_erased_two_weeks_later`).
-pub(crate) fn own_bundle<S: RatchetStore + ?Sized>(
-    tables: &mut Tables<'_, S>,
-    keyring: &dyn Keyring,
-    own: &LocalIdentity,
-    installation: &InstallationId,
-    now: Unix,
-    rng: &mut (impl CryptoRng + ?Sized),
-) -> Result<Vec<u8>, SealError> {
-    let mut state = match tables.own_state(own)? {
-        Some(state) if is_fresh(&state, now) => state,
-        old => rotate(tables, own, old, now, rng)?,
-    };
-    // Strictly above the last one, also when the clock stood still or went back.
-    state.last_timestamp = nanos(now).max(state.last_timestamp.saturating_add(1));
-    tables.put_own_state(own, &state);
-    let this = Entry {
-        installation: installation.clone(),
-        prekey: state.prekey,
-        version: state.version,
-        protocol_version: PROTOCOL_VERSION,
-    };
-    let others = paired_devices(tables, own, installation)?;
-    Ok(sign(keyring, own, others.into_iter().chain([this]), state.last_timestamp)?)
+impl Encryption {
+    /// A freshly signed bundle of ours. Makes the first prekey, or the next one when the present one is 24
+    /// hours old, and erases those that were replaced 14 days ago.
+    ///
+    /// DEVIATION: `security.md` S8: the original keeps private prekeys for ever, so that whoever takes the
+    /// device reads every opening (test
+    /// `the_prekey_rotates_after_a_day_and_its_key_is_erased_two_weeks_later`).
+    pub(crate) fn own_bundle<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &mut Tables<'_, S>,
+        keyring: &dyn Keyring,
+        now: Unix,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Vec<u8>, SealError> {
+        let own = self.own();
+        let mut state = match tables.own_state(own)? {
+            Some(state) if is_fresh(&state, now) => state,
+            old => rotate(tables, own, old, now, rng)?,
+        };
+        // Strictly above the last one, also when the clock stood still or went back.
+        state.last_timestamp = nanos(now).max(state.last_timestamp.saturating_add(1));
+        tables.put_own_state(own, &state);
+        let this = Entry {
+            installation: self.installation().clone(),
+            prekey: state.prekey,
+            version: state.version,
+            protocol_version: PROTOCOL_VERSION,
+        };
+        let others = paired_devices(tables, own, self.installation())?;
+        Ok(sign(keyring, own, others.into_iter().chain([this]), state.last_timestamp)?)
+    }
 }
 
 /// A prekey from the future means that the clock was wrong then: that one is replaced as well.

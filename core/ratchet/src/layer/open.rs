@@ -189,7 +189,7 @@ impl Receiver<'_> {
         let id =
             SessionId { own: self.layer.own, peer: self.sender, installation: installation.clone(), prekey };
         let payload = match tables.session(&id)? {
-            Some(session) => self.open_in_session(tables, &id, session, &header, &entry.payload, rng)?,
+            Some(session) => self.open_in_session(tables, &id, session, (&header, &entry.payload), rng)?,
             None => {
                 let session = self.answer(tables, &id, entry.x3dh_header.as_ref())?;
                 let step = session.ratchet.open(&header, &entry.payload, rng)?;
@@ -206,8 +206,7 @@ impl Receiver<'_> {
         tables: &mut Tables<'_, S>,
         id: &SessionId,
         mut session: Session,
-        header: &Header,
-        ciphertext: &[u8],
+        (header, ciphertext): (&Header, &[u8]),
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Vec<u8>, OpenError> {
         if let Some(filed) = tables.skipped(id, header)? {

@@ -12,7 +12,6 @@ use crate::error::SealError;
 use crate::installation::{InstallationId, NONE};
 use crate::keys::{EphemeralKey, EphemeralPublic, PrekeyId, RatchetPair, RemoteIdentity};
 use crate::limits::{MAX_PAYLOAD, MAX_TARGETS};
-use crate::prekey::own_bundle;
 use crate::proto::wire;
 use crate::protocol::encode;
 use crate::ratchet::{Header, Ratchet};
@@ -52,7 +51,7 @@ impl Encryption {
         }
         check_length(payload)?;
         let mut tables = Tables::new(cx.store);
-        let bundle = self.bundle(&mut tables, cx.keyring, cx.now.unix, cx.rng)?;
+        let bundle = self.own_bundle(&mut tables, cx.keyring, cx.now.unix, cx.rng)?;
         tables.commit()?;
         let bytes = encode(self.installation.as_str(), bundle, Entries::new(), payload.to_vec());
         Ok(Sealed { bytes, targets: Vec::new(), agreed: false, protection: Protection::None })
@@ -72,7 +71,7 @@ impl Encryption {
         check_length(payload)?;
         let entries = dh_entry(&RemoteIdentity::new(*peer), payload, cx.rng);
         let mut tables = Tables::new(cx.store);
-        let bundle = self.bundle(&mut tables, cx.keyring, cx.now.unix, cx.rng)?;
+        let bundle = self.own_bundle(&mut tables, cx.keyring, cx.now.unix, cx.rng)?;
         tables.commit()?;
         let bytes = encode(self.installation.as_str(), bundle, entries, Vec::new());
         Ok(Sealed { bytes, targets: Vec::new(), agreed: false, protection: Protection::DhOnly })
@@ -118,20 +117,10 @@ impl Encryption {
         }
         let agreed = self.agreed(&tables, &peer, &targets)?;
         // After the payload: the message that makes the prekey rotate still goes by the old session.
-        let bundle = self.bundle(&mut tables, cx.keyring, cx.now.unix, cx.rng)?;
+        let bundle = self.own_bundle(&mut tables, cx.keyring, cx.now.unix, cx.rng)?;
         tables.commit()?;
         let bytes = encode(self.installation.as_str(), bundle, entries, Vec::new());
         Ok(Sealed { bytes, targets, agreed, protection })
-    }
-
-    fn bundle<S: RatchetStore + ?Sized>(
-        &self,
-        tables: &mut Tables<'_, S>,
-        keyring: &dyn Keyring,
-        now: Unix,
-        rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Vec<u8>, SealError> {
-        own_bundle(tables, keyring, &self.own, &self.installation, now, rng)
     }
 
     /// The enabled devices with the latest bundles, without this one.

@@ -214,3 +214,48 @@ fn a_device_that_is_not_remembered_is_not_remembered_as_listening() {
     }
     assert!(alice.store.is_empty());
 }
+
+#[test]
+fn skipped_keys_of_one_identity_are_bounded_over_all_its_sessions() {
+    use crate::keys::MessageKey;
+    use crate::limits::{MAX_SKIPPED_BEHIND, MAX_SKIPPED_PER_IDENTITY};
+    use crate::ratchet::Skipped;
+    use crate::session::SessionId;
+
+    let (mut alice, bob) = acquainted(45);
+    let ratchet = crate::RatchetPublic::from_bytes([2; 33]);
+    let key = MessageKey::from_secret(undertone_base::Secret::new([1; 32]));
+    let id = |alice: &Party, device: usize| SessionId {
+        own: alice.layer.own,
+        peer: RemoteIdentity::new(bob.key()),
+        installation: InstallationId::new(&format!("device {device}")).unwrap(),
+        prekey: some_prekey(0),
+    };
+    let file = |alice: &mut Party, device: usize, from: u32, keys_count: u64, now: Now| {
+        let keys = (from..from + 1000).map(|n| Skipped { ratchet, n, key: key.clone(), seq: u64::from(n) });
+        let keys: Vec<_> = keys.collect();
+        let id = id(alice, device);
+        let mut tables = Tables::new(&mut alice.store);
+        tables.file_skipped(&id, &keys, keys_count, now.unix).unwrap();
+        tables.commit().unwrap();
+    };
+    for device in 0..3 {
+        for from in [0, 1000] {
+            let now = START.after(Duration::from_secs(u64::try_from(device).unwrap()));
+            file(&mut alice, device, from, u64::from(from) + 1000, now);
+        }
+    }
+    assert_eq!(alice.store.len(Table::Skipped), MAX_SKIPPED_PER_IDENTITY);
+    // The oldest went: half of what the first device had.
+    let of_first = |alice: &mut Party, n: u32| {
+        let id = id(alice, 0);
+        let header = crate::ratchet::Header { key: ratchet, n, pn: 0 };
+        Tables::new(&mut alice.store).skipped(&id, &header).unwrap().is_some()
+    };
+    assert_eq!([999, 1000].map(|n| of_first(&mut alice, n)), [false, true]);
+    // Keys that are too far behind leave whatever their number.
+    alice.store = MemoryRatchetStore::new();
+    file(&mut alice, 0, 0, 1000, START);
+    file(&mut alice, 0, 5000, 500 + MAX_SKIPPED_BEHIND, START);
+    assert_eq!([500, 501].map(|n| of_first(&mut alice, n)), [false, true]);
+}
