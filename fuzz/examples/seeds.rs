@@ -107,6 +107,7 @@ fn from_our_own_rows() {
     write("sync_stored", rows);
 
     write("ratchet_stored", ratchet_rows());
+    write("messenger", messenger_records());
 
     // Pairs of operation and argument, see the targets.
     write(
@@ -128,6 +129,42 @@ fn from_our_own_rows() {
             vec![0x0a, 31, 0x30, 1, 0x0e, 0],
         ],
     );
+}
+
+/// What alice of the vectors says to bob and to a public chat, plain, in data sync, and then some.
+fn messenger_records() -> Vec<Vec<u8>> {
+    use undertone_base::Unix;
+    use undertone_crypto::{MemoryKeyring, SecretKey};
+    use undertone_datasync::{GroupId, SyncPayloadOut, wrap};
+    use undertone_payload::{ChatMessageOut, Clock, MessageType, Metadata};
+
+    let mut keyring = MemoryKeyring::new();
+    let alice = keyring.insert(SecretKey::from_slice(&[0xa1; 32]).unwrap());
+    let keys = [0xa1, 0xb2].map(|byte| SecretKey::from_slice(&[byte; 32]).unwrap().public());
+    let now = Unix::from_secs(1_600_000_000);
+    let clock = Clock::bid(Clock::NONE, now);
+    let signed = |message: ChatMessageOut| {
+        let payload = message.encode().unwrap();
+        Metadata::sign(MessageType::CHAT_MESSAGE, payload, &keyring, &alice).unwrap().as_bytes().to_vec()
+    };
+    let direct = signed(ChatMessageOut::one_to_one(&keys[1], "hello", clock, now));
+    let public = signed(ChatMessageOut::public("status-lab", "hi all", clock, now));
+    let (_, message) = wrap(GroupId::of_pair(&keys[0], &keys[1]), now, direct.clone());
+    let synced = SyncPayloadOut::message(&message).to_bytes();
+    vec![
+        record(3, &direct),
+        [record(3, &synced), record(3, &synced), record(6 | 5 << 3, &[]), record(5, &[1])].concat(),
+        [record(2, &public), record(2, &public), record(1, &public)].concat(),
+        [
+            record(7, b"first"),
+            record(3, &synced),
+            record(7, b"second"),
+            record(5, &[]),
+            record(6 | 16 << 3, &[]),
+        ]
+        .concat(),
+        [record(0, &direct), record(4, &public), record(2, &direct), record(7, b" ")].concat(),
+    ]
 }
 
 /// The rows of two people after a message each way and a skipped one.

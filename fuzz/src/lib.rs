@@ -13,6 +13,7 @@
 mod account;
 mod datasync;
 mod devp2p;
+mod messenger;
 mod payload;
 mod ratchet;
 mod sealed;
@@ -21,6 +22,7 @@ mod whisper;
 pub use account::{key_forms, keystore, mnemonic};
 pub use datasync::{sync_payload, sync_stored};
 pub use devp2p::{enode, hello, rlpx_handshake, rlpx_session};
+pub use messenger::messenger;
 pub use payload::metadata;
 pub use ratchet::{protocol_message, ratchet_network, ratchet_stored};
 pub use sealed::{sealed_open, sealed_plaintext};
@@ -36,6 +38,7 @@ macro_rules! for_each_target {
             hello
             key_forms
             keystore
+            messenger
             metadata
             mnemonic
             protocol_message
