@@ -11,6 +11,9 @@ pub const MAX_HANDSHAKE_PACKET: usize = 2_048;
 /// Padding of an EIP-8 packet, in bytes: 100 to 299, as geth draws it. Below 100 geth 1.9.7 waits for ever.
 pub const HANDSHAKE_PADDING: std::ops::RangeInclusive<usize> = 100..=299;
 
+/// Longest message id in bytes: an integer of 64 bits and its RLP prefix.
+pub const MESSAGE_ID: usize = 9;
+
 /// Largest Hello payload in bytes (geth: `baseProtocolMaxMsgSize`).
 pub const MAX_HELLO: usize = 2_048;
 
@@ -42,3 +45,7 @@ pub const PLAIN_AUTH: usize = 307;
 
 /// The same of the ack packet.
 pub const PLAIN_ACK: usize = 210;
+
+/// Capacity of the receive buffer that an idle link keeps, in bytes. Our choice: the usual read of a socket, so
+/// that a thousand links do not each keep the room of their largest frame.
+pub const IDLE_BUFFER: usize = 64 * 1024;

@@ -1,5 +1,9 @@
 //! What the crate promises to others.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod capabilities;
 mod ecies;
 mod enode;
+mod pair;
+mod properties;
+mod session;
