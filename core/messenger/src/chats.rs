@@ -8,6 +8,7 @@ use undertone_transport::{Command, Listen, OpenWith, Route};
 use crate::chat::ChatId;
 use crate::fault::Fault;
 use crate::io::{Effect, Notice, Pfs};
+use crate::limits::MAX_STRANGER_CHATS;
 use crate::rows::{ChatRow, ContactRow, chat_key, contact_key};
 use crate::step::Step;
 use crate::store::{StoreTx, Table};
@@ -25,32 +26,42 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Ok(())
     }
 
-    /// Our own wish to have this chat. What a stranger had opened is ours from then on.
-    pub(crate) fn open_chat(&mut self, id: &ChatId) -> Result<ChatRow, Fault> {
+    /// Opens a chat because we want it. Listening twice is listening once.
+    pub(crate) fn open_chat(&mut self, id: &ChatId) -> Result<(), Fault> {
+        let known = self.chat(id)?.is_some_and(|row| !row.by_stranger);
+        let row = self.own_chat(id)?;
+        if known {
+            return self.listen_to(id);
+        }
+        Ok(self.put_chat(&row)?)
+    }
+
+    /// The chat with `id` as ours, to be written by the caller: a new one, or what a stranger had opened.
+    pub(crate) fn own_chat(&mut self, id: &ChatId) -> Result<ChatRow, Fault> {
         if *id == ChatId::OneToOne(*self.own()) {
             return Err(Fault::Oneself);
         }
         match self.chat(id)? {
-            Some(row) if !row.by_stranger => {
-                // Listening twice is listening once.
-                self.listen_to(id)?;
-                Ok(row)
-            }
-            Some(mut row) => {
-                row.by_stranger = false;
+            Some(row) if row.by_stranger => {
                 self.state.strangers = self.state.strangers.saturating_sub(1);
-                self.listen_to(id)?;
-                self.put_chat(&row)?;
-                Ok(row)
+                Ok(ChatRow { by_stranger: false, ..row })
             }
-            None => self.new_chat(ChatRow::new(id.clone())),
+            Some(row) => Ok(row),
+            None => {
+                self.listen_to(id)?;
+                Ok(ChatRow::new(id.clone()))
+            }
         }
     }
 
-    pub(crate) fn new_chat(&mut self, row: ChatRow) -> Result<ChatRow, Fault> {
-        self.listen_to(&row.chat.id)?;
-        self.put_chat(&row)?;
-        Ok(row)
+    /// A chat that a stranger opens, to be written by the caller; `None` when there are too many of those.
+    pub(crate) fn chat_of_stranger(&mut self, id: &ChatId) -> Result<Option<ChatRow>, Fault> {
+        if self.state.strangers >= MAX_STRANGER_CHATS {
+            return Ok(None);
+        }
+        self.state.strangers = self.state.strangers.saturating_add(1);
+        self.listen_to(id)?;
+        Ok(Some(ChatRow { by_stranger: true, ..ChatRow::new(id.clone()) }))
     }
 
     /// A public chat: its name. A person: their contact code, and the secret that we share, because whoever

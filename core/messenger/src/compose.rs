@@ -15,12 +15,9 @@ use crate::store::{StoreTx, Table};
 
 impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     pub(crate) fn send_text(&mut self, id: &ChatId, text: String) -> Result<(), Fault> {
-        if *id == ChatId::OneToOne(*self.own()) {
-            return Err(Fault::Oneself);
-        }
+        let mut row = self.own_chat(id)?;
         let now = self.now.unix;
-        let last = self.chat(id)?.map_or(0, |row| row.chat.clock);
-        let clock = Clock::bid(Clock::from_value(last), now);
+        let clock = Clock::bid(Clock::from_value(row.chat.clock), now);
         let out = match id {
             ChatId::OneToOne(peer) => ChatMessageOut::one_to_one(peer, text.as_str(), clock, now),
             ChatId::Public(name) => ChatMessageOut::public(name.as_str(), text.as_str(), clock, now),
@@ -29,7 +26,6 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         let identity = self.messenger.identity();
         let metadata = Metadata::sign(MessageType::CHAT_MESSAGE, out.encode()?, keyring, identity)?;
 
-        let mut row = self.open_chat(id)?;
         row.chat.clock = clock.value();
         self.put_chat(&row)?;
         let message = Message {

@@ -33,20 +33,13 @@ pub enum Fault {
     /// There is no such message.
     #[error("there is no such message")]
     UnknownMessage,
-    /// This version cannot do that.
-    #[error("not supported by this version")]
-    Unsupported,
 }
 
 impl Fault {
     /// Whose fault.
     pub const fn fault(&self) -> FaultClass {
         match self {
-            Self::NotWaiting
-            | Self::Oneself
-            | Self::UnknownChat
-            | Self::UnknownMessage
-            | Self::Unsupported => FaultClass::Caller,
+            Self::NotWaiting | Self::Oneself | Self::UnknownChat | Self::UnknownMessage => FaultClass::Caller,
             Self::Compose(e) => e.fault(),
             Self::Keyring(e) => e.fault(),
             Self::Security(e) => e.fault(),
@@ -65,7 +58,26 @@ impl Fault {
             Self::Store(e) => e.code(),
             Self::UnknownChat => "messenger.unknown_chat",
             Self::UnknownMessage => "messenger.unknown_message",
-            Self::Unsupported => "messenger.unsupported",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct() {
+        let all = [
+            Fault::NotWaiting,
+            Fault::Oneself,
+            Fault::Store(StoreError::Unavailable),
+            Fault::UnknownChat,
+            Fault::UnknownMessage,
+        ]
+        .map(|fault| fault.code());
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
     }
 }

@@ -105,7 +105,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         match command {
             Command::GiveUp(id) => self.give_up(&id),
             Command::MarkRead(chat) => self.mark_read(&chat),
-            Command::Open(chat) => self.open_chat(&chat).map(drop),
+            Command::Open(chat) => self.open_chat(&chat),
             Command::Send { chat, text } => self.send_text(&chat, text),
             Command::SetPfs { peer, pfs } => self.set_pfs(&peer, pfs),
         }

@@ -77,14 +77,13 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             Metadata::sign(MessageType::CONTACT_CODE_ADVERTISEMENT, Vec::new(), keyring, identity)?;
         let bytes = self.seal_public(metadata.as_bytes())?;
         let row = OutboxRow::new(Address::ContactCode(*self.own()), bytes, Carries::ContactCode);
-        self.state.contact_code_send = Some(self.hand_over(&row)?);
+        self.state.contact_code_send = Some(self.hand_over(&row)?.0);
         Ok(())
     }
 
     /// Tells what the layers did, and hands a new send over.
     pub(crate) fn send(&mut self, row: OutboxRow, sent: &Sent) -> Result<(), Fault> {
-        let id = self.hand_over(&row)?;
-        let (route, _) = self.route(&row.address)?;
+        let (id, route) = self.hand_over(&row)?;
         self.notify(Notice::Trace(Box::new(Trace {
             message: sent.message,
             peer: sent.peer,
@@ -97,20 +96,20 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     /// Writes a send into the outbox under a new id and gives it to the transport.
-    pub(crate) fn hand_over(&mut self, row: &OutboxRow) -> Result<SendId, Fault> {
+    pub(crate) fn hand_over(&mut self, row: &OutboxRow) -> Result<(SendId, Route), Fault> {
         let id = self.state.take_send_id();
         let (route, to) = self.route(&row.address)?;
         self.tx.put(Table::Outbox, &id.0.to_be_bytes(), &row.to_bytes())?;
         self.push(Effect::Transport(Command::Send(Send {
             id,
-            route,
+            route: route.clone(),
             to,
             sign_as: *self.messenger.identity(),
             payload: row.payload.clone(),
             ephemeral: row.ephemeral,
             flush: row.flush,
         })));
-        Ok(id)
+        Ok((id, route))
     }
 
     fn route(&self, address: &Address) -> Result<(Route, Option<PublicKey>), Fault> {

@@ -10,7 +10,7 @@
 //! | M3 | a contact code was signed by its owner | ignored |
 //! | M4 | a direct payload came on a direct route, a public one on a public route | refused |
 //! | M5 | without the security layer: sealed to our key, or on a negotiated route | refused |
-//! | M6 | one-to-one: the author itself sent it (S14); public: it is signed | refused |
+//! | M6 | direct: the author itself sent it (S14); public: it is signed | refused |
 //! | M7 | its type belongs on this route | refused |
 //! | M8 | there is room for the chat of one more stranger | refused |
 //! | M9 | an acknowledgement comes from the peer that the message went to | ignored |
@@ -27,9 +27,9 @@ use undertone_transport::{PublicName, Received, Route};
 use crate::chat::{ChatId, Message, MessageState};
 use crate::fault::Fault;
 use crate::io::{Notice, Protection, Sizes, Trace, TraceStep, Undecodable};
-use crate::limits::{ACK_PAYLOAD, MAX_QUEUED_ACKS, MAX_STRANGER_CHATS};
+use crate::limits::{ACK_PAYLOAD, MAX_QUEUED_ACKS, RESENDS_PER_STEP};
 use crate::outbox::Sent;
-use crate::rows::{Carries, ChatRow, Due, OutboxRow, pending_key};
+use crate::rows::{Carries, Due, OutboxRow, pending_key};
 use crate::security::protection;
 use crate::step::{Step, Stop};
 use crate::store::{StoreTx, Table};
@@ -163,7 +163,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         for id in &sync.acked {
             useful |= self.acked(&pending_key(&author, id))?;
         }
-        for id in &sync.requested {
+        for id in sync.requested.iter().take(RESENDS_PER_STEP) {
             useful |= self.requested(&pending_key(&author, id))?;
         }
         let mut acks = Acks::new();
@@ -186,9 +186,23 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         for why in refused {
             self.notify(Notice::Undecodable { author, why });
         }
+        if !acks.is_empty() {
+            self.meet(&author)?;
+        }
         // Nothing may be encrypted with what is not kept.
         if self.admit(&author)? {
             self.send_acks(&author, acks)?;
+        }
+        Ok(())
+    }
+
+    /// Whoever gets an answer from us may from then on write to us where only these two meet, so we must
+    /// listen there, now and after every start: there is a chat, even if nothing that it shows has come yet.
+    fn meet(&mut self, author: &PublicKey) -> Result<(), Stop> {
+        let id = ChatId::OneToOne(*author);
+        if self.chat(&id)?.is_none() {
+            let row = self.chat_of_stranger(&id)?.ok_or(refuse(code::TOO_MANY_STRANGERS))?; // M8
+            self.put_chat(&row)?;
         }
         Ok(())
     }
@@ -229,14 +243,11 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         };
         let author = arrival.received.author;
         let chat = ChatId::OneToOne(author);
-        if self.chat(&chat)?.is_none() && self.state.strangers >= MAX_STRANGER_CHATS {
-            return Ok(Err(Undecodable::Payload(code::TOO_MANY_STRANGERS))); // M8
-        }
-        self.file(chat, author, id, &checked, arrival, metadata)?;
-        Ok(Ok(()))
+        let filed = self.file(chat, author, id, &checked, arrival, metadata)?;
+        Ok(filed.ok_or(Undecodable::Payload(code::TOO_MANY_STRANGERS))) // M8
     }
 
-    /// Files a message and shows it, unless it is known already.
+    /// Files a message and shows it, unless it is known already; `None` when there is no room for its chat.
     fn file(
         &mut self,
         chat: ChatId,
@@ -245,17 +256,16 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         checked: &CheckedChatMessage,
         arrival: Arrival<'_>,
         metadata: usize,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<()>, Fault> {
         if self.tx.get(Table::Message, id.as_bytes())?.is_some() {
-            return Ok(());
+            return Ok(Some(()));
         }
-        let mut row = match self.chat(&chat)? {
-            Some(row) => row,
-            None => {
-                self.state.strangers = self.state.strangers.saturating_add(1);
-                self.listen_to(&chat)?;
-                ChatRow { by_stranger: true, ..ChatRow::new(chat.clone()) }
-            }
+        let known = self.chat(&chat)?;
+        let Some(mut row) = (match known {
+            Some(row) => Some(row),
+            None => self.chat_of_stranger(&chat)?,
+        }) else {
+            return Ok(None);
         };
         let clock = checked.clock().value();
         row.chat.clock = row.chat.clock.max(clock);
@@ -286,7 +296,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             protection: arrival.protection,
         })?;
         self.notify(Notice::Trace(Box::new(trace)));
-        Ok(())
+        Ok(Some(()))
     }
 
     /// They wait in the outbox of this transaction, so they leave only if what they promise is kept.
@@ -313,9 +323,9 @@ fn check_body(body: Vec<u8>, arrival: Arrival<'_>) -> Result<Body, Undecodable> 
     let identified = RawMetadata::decode(body)
         .and_then(|raw| raw.identify(&received.author))
         .map_err(|e| Undecodable::Payload(e.code()))?;
+    identified.require_direct().map_err(|e| Undecodable::Payload(e.code()))?; // M6
     match identified.parse() {
         Ok(Parsed::Chat(raw)) => {
-            identified.require_direct().map_err(|e| Undecodable::Payload(e.code()))?; // M6
             let checked = raw.check(received.sent_at).map_err(|e| Undecodable::Payload(e.code()))?;
             match ChatKind::of(checked.message_type()) {
                 Some(ChatKind::OneToOne) => Ok(Body::Chat(identified.id(), Box::new(checked))),
@@ -324,12 +334,8 @@ fn check_body(body: Vec<u8>, arrival: Arrival<'_>) -> Result<Body, Undecodable> 
             }
         }
         Ok(_) => Ok(Body::Unhandled),
-        // A later version's, if it is signed by who sent it; a type that no version has, otherwise.
-        Err(PayloadError::UnknownType(kind))
-            if kind.number() > 0 && identified.attribution() == Attribution::Direct =>
-        {
-            Ok(Body::Unhandled)
-        }
+        // A later version's.
+        Err(PayloadError::UnknownType(kind)) if kind.number() > 0 => Ok(Body::Unhandled),
         Err(error) => Err(Undecodable::Payload(error.code())),
     }
 }

@@ -1,1 +1,156 @@
+use proptest::prelude::*;
+use undertone_base::Unix;
+use undertone_crypto::SecretKey;
+use undertone_payload::MessageId;
+use undertone_ratchet::InstallationId;
+use undertone_transport::{Flush, PublicName, SendId};
 
+use super::keys::chat_of;
+use super::*;
+use crate::{Chat, ChatId, FailReason, Message, MessageState, Pfs, Protection};
+
+fn person() -> PublicKey {
+    SecretKey::from_slice(&[0xa1; 32]).unwrap().public()
+}
+
+fn lab() -> ChatId {
+    ChatId::Public(PublicName::new("lab").unwrap())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Format 1, pinned: a change here is a migration.
+#[test]
+fn rows_of_format_1() {
+    let state = State::from_bytes(
+        &State::new(InstallationId::new("a11ce000-0000-4000-8000-000000000001").unwrap()).to_bytes(),
+    )
+    .unwrap();
+    let chat = ChatRow { chat: Chat { id: lab(), clock: 1_600_000_000_000, unread: 2 }, by_stranger: true };
+    let message = Message {
+        id: MessageId::from_bytes([7; 32]),
+        chat: lab(),
+        author: person(),
+        text: "hello".to_owned(),
+        clock: 1_600_000_000_000,
+        timestamp: Unix::from_millis(1_600_000_000_001),
+        state: MessageState::Failed(FailReason::ProofOfWork),
+        protection: Protection::DhOnly,
+    };
+    let outbox = OutboxRow {
+        address: Address::Negotiated(person()),
+        payload: b"sealed".to_vec(),
+        ephemeral: true,
+        flush: Flush::Blended,
+        carries: Carries::Pending(vec![1, 2, 3]),
+        failures: 4,
+        again: Some(Unix::from_millis(5)),
+    };
+    insta::assert_snapshot!(
+        [
+            format!("state    {}", hex(&state.to_bytes())),
+            format!("chat     {} {}", hex(&chat_key(&lab())), hex(&chat.to_bytes())),
+            format!("chat     {}", hex(&chat_key(&ChatId::OneToOne(person())))),
+            format!("message  {}", hex(&message.to_bytes())),
+            format!("timeline {}", hex(&timeline_key(&lab(), 1, &message.id))),
+            format!("outbox   {}", hex(&outbox.to_bytes())),
+            format!("contact  {}", hex(&ContactRow { pfs: Pfs::Off }.to_bytes())),
+            format!("due      {}", hex(&Due::Outbox(SendId(9)).key(Unix::from_millis(5)))),
+            format!("due      {}", hex(&Due::Pending(vec![1, 2]).key(Unix::from_millis(5)))),
+        ]
+        .join("\n")
+    );
+    assert_eq!(ChatRow::from_row(&chat_key(&lab()), &chat.to_bytes()).unwrap(), chat);
+    assert_eq!(Message::from_row(message.id, &message.to_bytes()).unwrap(), message);
+    assert_eq!(OutboxRow::from_bytes(&outbox.to_bytes()).unwrap(), outbox);
+}
+
+#[test]
+fn every_variant_comes_back() {
+    let id = MessageId::from_bytes([1; 32]);
+    let name = PublicName::new("lab").unwrap();
+    for address in [
+        Address::ContactCode(person()),
+        Address::Negotiated(person()),
+        Address::Partition(person()),
+        Address::Public(name),
+    ] {
+        for carries in [Carries::Ack, Carries::ContactCode, Carries::Pending(vec![9]), Carries::Public(id)] {
+            let row = OutboxRow::new(address.clone(), b"x".to_vec(), carries);
+            assert_eq!(OutboxRow::from_bytes(&row.to_bytes()).unwrap(), row);
+        }
+    }
+    let states = [
+        MessageState::Composed,
+        MessageState::Queued,
+        MessageState::Sent,
+        MessageState::Stored,
+        MessageState::Delivered,
+        MessageState::Failed(FailReason::NobodyTookIt),
+        MessageState::Failed(FailReason::ProofOfWork),
+        MessageState::Failed(FailReason::TooLarge),
+        MessageState::Received,
+    ];
+    let protections =
+        [Protection::Public, Protection::Ratchet, Protection::DhOnly, Protection::TransportOnly];
+    for (state, protection) in states.into_iter().flat_map(|s| protections.map(|p| (s, p))) {
+        let message = Message {
+            id,
+            chat: ChatId::OneToOne(person()),
+            author: person(),
+            text: String::new(),
+            clock: 0,
+            timestamp: Unix::default(),
+            state,
+            protection,
+        };
+        assert_eq!(Message::from_row(id, &message.to_bytes()).unwrap(), message);
+    }
+}
+
+#[test]
+fn rows_of_another_format_or_shape_are_corrupt() {
+    for bytes in [&[][..], &[8, 2], &[0xff], &[8, 1]] {
+        assert!(OutboxRow::from_bytes(bytes).is_err());
+        assert!(State::from_bytes(bytes).is_err());
+        assert!(Message::from_row(MessageId::from_bytes([0; 32]), bytes).is_err());
+        assert!(ChatRow::from_row(&[9, 0], bytes).is_err());
+    }
+    assert!(ContactRow::from_bytes(&[8, 2]).is_err());
+    assert!(Due::parse(&[0; 8]).is_err());
+    assert!(Due::parse(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 5]).is_err());
+    assert!(Due::parse(&[0, 0, 0, 0, 0, 0, 0, 0, 3]).is_err());
+}
+
+proptest! {
+    #[test]
+    fn readers_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let _ = (OutboxRow::from_bytes(&bytes), State::from_bytes(&bytes), ContactRow::from_bytes(&bytes));
+        let _ = (ChatRow::from_row(&bytes, &bytes), Due::parse(&bytes), chat_of(&bytes));
+        let _ = Message::from_row(MessageId::from_bytes([0; 32]), &bytes);
+    }
+
+    /// The keys of a chat's timeline lie together, in the order of clock and id.
+    #[test]
+    fn timelines_do_not_mix(a in "[a-z]{1,8}", b in "[a-z]{1,8}", clocks: (u64, u64), ids: ([u8; 32], [u8; 32])) {
+        let chat = |name: &str| ChatId::Public(PublicName::new(name).unwrap());
+        let (one, two) = (chat(&a), chat(&b));
+        prop_assert_eq!(chat_of(&chat_key(&one)), Some(one.clone()));
+        let (i, j) = (MessageId::from_bytes(ids.0), MessageId::from_bytes(ids.1));
+        let (x, y) = (timeline_key(&one, clocks.0, &i), timeline_key(&one, clocks.1, &j));
+        prop_assert_eq!(x.cmp(&y), (clocks.0, i).cmp(&(clocks.1, j)));
+        if one != two {
+            prop_assert!(!timeline_key(&two, clocks.0, &i).starts_with(&chat_key(&one)));
+        }
+    }
+
+    #[test]
+    fn due_rows_come_back(at: u64, id: u64, key in proptest::collection::vec(any::<u8>(), 0..80)) {
+        let at = Unix::from_millis(at);
+        for due in [Due::Outbox(SendId(id)), Due::Pending(key)] {
+            prop_assert_eq!(Due::parse(&due.key(at)), Ok((at, due)));
+        }
+    }
+}

@@ -3,3 +3,7 @@
 mod over_memory {
     undertone_messenger::messenger_suite!(undertone_transport::memory::MemoryNetwork);
 }
+
+mod over_whisper {
+    undertone_messenger::messenger_suite!(undertone_whisper::testing::WhisperNetwork);
+}
