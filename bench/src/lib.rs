@@ -1,1 +1,3 @@
-//! x
+//! Benches beside the rows of the budget table. Everything is in `benches/`; figures and their commands are in
+//! `bench/README.md`.
+#![forbid(unsafe_code)]

@@ -173,6 +173,9 @@ pub enum Failure {
     /// The proof of work was not found in time.
     #[error("the proof of work was not found in time")]
     ProofOfWork,
+    /// Larger than the transport carries.
+    #[error("larger than the transport carries")]
+    TooLarge,
     /// A peer refused it.
     #[error("a peer refused it")]
     Refused,

@@ -1,1 +1,45 @@
-//! A node: peers and the privacy layer joined to sockets
+//! A node: peers and the privacy layer joined to sockets.
+//!
+//! ```text
+//!   Command ─▶ ┌────────────┐ ─ packets ─▶ ┌─────┐
+//!              │ one driver │              │ net │ ◀──▶ TCP
+//!   Event  ◀── │ task owns  │ ◀─ events ── └─────┘
+//!              │ Whisper    │ ── jobs ───▶ CPU pool (seal, open, derive)
+//!              └────────────┘ ◀─ results ─
+//! ```
+//! The driver is the only one that touches the machine. It takes what is there, in this order: shutdown, results
+//! of jobs, commands, timers, the network. Every channel is bounded:
+//!
+//! | channel | capacity | when full |
+//! |---|---|---|
+//! | commands | [`limits::COMMANDS`] | the caller waits |
+//! | events | [`limits::EVENTS`] | the driver waits: whoever takes the events must read them |
+//! | results | [`limits::RESULTS`] | the worker waits |
+//! | network events | `undertone_net` | the peers' reads wait |
+//!
+//! A relay is a node whose keyring is empty: it advertises every topic and opens nothing.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod driver;
+mod error;
+mod node;
+mod node_key;
+
+pub use error::NodeError;
+pub use node::{Node, NodeConfig, NodeEvent};
+pub use node_key::load_or_make_node_key;
+
+/// Capacities of the channels of a node, in messages.
+pub mod limits {
+    /// Commands that wait for the driver.
+    pub const COMMANDS: usize = 256;
+    /// Events that wait for whoever reads them.
+    pub const EVENTS: usize = 1_024;
+    /// Results of jobs that wait for the driver.
+    pub const RESULTS: usize = 256;
+    /// Network events that are handled before anything is sent, so that bundles form.
+    pub const BATCH: usize = 64;
+    /// Jobs that wait for a core.
+    pub const JOBS: usize = 1_024;
+}

@@ -1,0 +1,78 @@
+//! Data directories and whose they are.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow};
+use undertone::{Account, Accounts, AccountsError};
+use undertone_account::ChatKey;
+use undertone_runtime::{DataDirLock, LockError};
+
+use crate::Usage;
+use crate::args::Global;
+use crate::output::{DIM, Ui, paint};
+use crate::password;
+
+/// The data directory: the flag, or the platform's place.
+pub(crate) fn data_dir(global: &Global) -> Result<PathBuf> {
+    if let Some(dir) = &global.datadir {
+        return Ok(dir.clone());
+    }
+    let base = std::env::var_os("XDG_DATA_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base = base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
+    Ok(base.ok_or_else(|| Usage("no home directory: use --datadir DIR".to_owned()))?.join("undertone"))
+}
+
+/// Takes the data directory for this process.
+pub(crate) fn own(dir: &std::path::Path) -> Result<DataDirLock> {
+    DataDirLock::acquire(dir).map_err(|error| match error {
+        LockError::Held { pid } => {
+            let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+            anyhow!("{} is in use by {who}; stop it, or use another --datadir", dir.display())
+        }
+        other => anyhow::Error::new(other).context(format!("use {}", dir.display())),
+    })
+}
+
+/// The account that the flags name, unlocked. Says so while the key derivation runs.
+pub(crate) fn unlock(global: &Global, ui: &Ui) -> Result<(Account, ChatKey)> {
+    let dir = data_dir(global)?;
+    let account = find(&Accounts::new(&dir), global)?;
+    let password = password::existing(global.password_file.as_deref())?;
+    ui.note(&paint(DIM, "unlocking the account …"));
+    let key = account.unlock(&password).map_err(|error| match error.code() {
+        "keystore.wrong_password" => anyhow!("wrong password for {}", account.address),
+        _ => anyhow::Error::new(error).context(format!("open {}", account.file.display())),
+    })?;
+    Ok((account, key))
+}
+
+/// The account that the flags name.
+pub(crate) fn find(accounts: &Accounts, global: &Global) -> Result<Account> {
+    accounts.find(global.account.as_deref()).map_err(|error| match error {
+        AccountsError::NotFound => match &global.account {
+            Some(who) => anyhow!("there is no account {who:?} here; `undertone account list` shows them"),
+            None => anyhow!("there is no account here yet; make one with `undertone account new`"),
+        },
+        AccountsError::Several(n) => {
+            Usage(format!("there are {n} accounts here: say which with --account (`undertone account list`)"))
+                .into()
+        }
+        other => other.into(),
+    })
+}
+
+/// Reads all of stdin as text, without what surrounds it.
+pub(crate) fn stdin_text() -> Result<zeroize::Zeroizing<String>> {
+    use std::io::Read;
+    let mut text = zeroize::Zeroizing::new(String::new());
+    std::io::stdin().take(64 * 1024).read_to_string(&mut text).context("read stdin")?;
+    Ok(text)
+}
+
+/// Ends the tasks in order; says what did not end by itself.
+pub(crate) async fn stop(tasks: &undertone_runtime::Tasks) {
+    let ended = tasks.shutdown(std::time::Duration::from_secs(5)).await;
+    if !ended.stuck.is_empty() {
+        tracing::warn!(tasks = ?ended.stuck, "did not end in time");
+    }
+}

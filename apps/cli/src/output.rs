@@ -1,0 +1,88 @@
+//! What a person sees: colours where they are wanted, JSON lines where a script asks for them.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::Usage;
+use crate::args::Global;
+
+/// Quiet text: labels, explanations.
+pub(crate) const DIM: Style = Style::new().dimmed();
+/// What is important on a line.
+pub(crate) const BOLD: Style = Style::new().bold();
+/// Good.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// Bad.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Names of people.
+pub(crate) const NAME: Style = AnsiColor::Cyan.on_default().bold();
+
+/// How to talk to whoever is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ui {
+    /// JSON lines on stdout.
+    pub(crate) json: bool,
+    /// Only errors on stderr.
+    quiet: bool,
+}
+
+impl Ui {
+    pub(crate) const fn new(global: &Global) -> Self {
+        Self { json: global.json, quiet: global.quiet }
+    }
+
+    /// A line of data. `anstream` drops the colours where they are not wanted (no terminal, `NO_COLOR`).
+    pub(crate) fn line(self, text: &str) {
+        anstream::println!("{text}");
+    }
+
+    /// Something to know that is not data.
+    pub(crate) fn note(self, text: &str) {
+        if !self.quiet {
+            anstream::eprintln!("{text}");
+        }
+    }
+
+    /// One JSON object on a line.
+    pub(crate) fn object(self, value: &serde_json::Value) {
+        println!("{value}");
+    }
+
+    /// Says what went wrong and gives the exit status: 2 for wrong usage, else 1.
+    pub(crate) fn fail(self, error: &anyhow::Error) -> ExitCode {
+        let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+        let text = chain.join(": ");
+        let (bad, reset) = (BAD.render(), BAD.render_reset());
+        anstream::eprintln!("{bad}error:{reset} {text}");
+        if error.downcast_ref::<Usage>().is_some() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    }
+}
+
+/// Whether a person sits at both ends.
+pub(crate) fn interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// Text in a style.
+pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// A text of somebody else for a terminal: no control characters, nothing that turns the direction.
+pub(crate) fn printable(text: &str) -> String {
+    let hidden = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if hidden(c) && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn a_message_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\x1b[2Jb\u{202e}c\nd"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d");
+        assert_eq!(printable("grüße, 你好 🙂"), "grüße, 你好 🙂");
+    }
+}

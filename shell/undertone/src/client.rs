@@ -1,0 +1,235 @@
+//! The handle of a client.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{mpsc, oneshot};
+use undertone_account::ChatKey;
+use undertone_base::StoreError;
+use undertone_crypto::{KeyId, MemoryKeyring, PublicKey};
+use undertone_devp2p::Enode;
+use undertone_messenger::{Chat, ChatId, Command, Message, Messenger, Notice, Pfs};
+use undertone_net::PeerView;
+use undertone_node::{Node, NodeConfig, load_or_make_node_key};
+use undertone_payload::MessageId;
+use undertone_runtime::{Environment, Tasks};
+use undertone_store::{Database, SqlTx, Writer};
+use undertone_transport::Flush;
+use undertone_whisper::Report;
+
+use crate::error::ClientError;
+use crate::limits;
+use crate::pilot::{Pilot, Request, Steps};
+
+/// Where a client lives and how it takes part.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// Directory of the account: `messages.db`, `nodekey`. Private to one process
+    /// ([`undertone_runtime::DataDirLock`] is the caller's).
+    pub home: PathBuf,
+    /// Where its node listens; `None`: it only dials.
+    pub listen: Option<SocketAddr>,
+    /// Nodes to stay connected to.
+    pub peers: Vec<Enode>,
+    /// When messages leave: at once, or mixed with other traffic.
+    pub flush: Flush,
+    /// Whether what the privacy layer does is reported ([`ClientEvent::Report`]).
+    pub watch: bool,
+}
+
+impl ClientConfig {
+    /// A client that only dials and knows nobody yet. Messages leave at once.
+    pub const fn new(home: PathBuf) -> Self {
+        Self { home, listen: None, peers: Vec::new(), flush: Flush::Fast, watch: false }
+    }
+}
+
+/// What a client tells.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// What the messenger tells the person.
+    Notice(Notice),
+    /// How many peers its node has.
+    Peers(usize),
+    /// What the privacy layer did, when [`ClientConfig::watch`] asks for it.
+    Report(Report),
+    /// The store has failed: nothing is taken any more. The stable code of the reason.
+    Stopped(&'static str),
+}
+
+/// A person's account at work. Clones are the same client; it runs until its [`Tasks`] stop.
+#[derive(Clone, Debug)]
+pub struct Client {
+    requests: mpsc::Sender<Request>,
+    writer: Writer<Steps>,
+    messenger: Messenger,
+    node: Node,
+    blended: Arc<AtomicBool>,
+}
+
+impl Client {
+    /// Opens the account's messages (made when absent), starts its node, listens for what concerns it, and sends
+    /// what waited. The receiver should be read: while [`limits::EVENTS`] wait, nothing more is taken from the
+    /// network.
+    ///
+    /// # Errors
+    /// [`ClientError::Open`] (wrong key, damaged, newer version …), [`ClientError::Node`],
+    /// [`ClientError::Messenger`], [`ClientError::Threads`].
+    pub async fn open(
+        key: ChatKey,
+        config: ClientConfig,
+        env: &Environment,
+        tasks: &Tasks,
+    ) -> Result<(Self, mpsc::Receiver<ClientEvent>), ClientError> {
+        let mut rng = env.rng();
+        let secret = key.into_secret_key();
+        let database = Database::open(&config.home.join("messages.db"), secret.secret(), &mut rng)?;
+        let mut keyring = MemoryKeyring::new();
+        let identity: KeyId = keyring.insert(secret);
+        let keyring = Arc::new(keyring);
+        let messenger = Messenger::new(keyring.clone(), identity)?;
+        let steps = Steps::new(messenger.clone(), env);
+        let writer = Writer::start(database, steps, env.clock().clone()).map_err(ClientError::Threads)?;
+
+        let mut node = NodeConfig::relay(load_or_make_node_key(&config.home.join("nodekey"), &mut rng)?);
+        node.relay = false;
+        node.listen = config.listen;
+        node.peers = config.peers;
+        node.watch = config.watch;
+        let (node, network) = Node::start(node, keyring, env, tasks).await?;
+
+        let (requests, inbox) = mpsc::channel(limits::REQUESTS);
+        let (events, outbox) = mpsc::channel(limits::EVENTS);
+        let blended = Arc::new(AtomicBool::new(config.flush == Flush::Blended));
+        let pilot = Pilot::new(writer.clone(), node.clone(), env.clone(), events, blended.clone());
+        let pilot = pilot.open().await?;
+        tasks.spawn("client", pilot.run(tasks.token(), inbox, network));
+        Ok((Self { requests, writer, messenger, node, blended }, outbox))
+    }
+
+    /// The account's public key.
+    pub const fn me(&self) -> &PublicKey {
+        self.messenger.key()
+    }
+
+    /// Where its node can be dialled.
+    pub fn enode(&self) -> Enode {
+        self.node.enode()
+    }
+
+    /// The peers of its node.
+    pub fn peers(&self) -> Vec<PeerView> {
+        self.node.peers()
+    }
+
+    /// Stays connected to a node from now on.
+    pub fn add_peer(&self, enode: Enode) {
+        self.node.add_peer(enode);
+    }
+
+    /// Changes when messages leave, from the next one on.
+    pub fn set_flush(&self, flush: Flush) {
+        self.blended.store(flush == Flush::Blended, Ordering::Relaxed);
+    }
+
+    /// Writes a message down and sends it. It is durable when this returns; how it goes on comes as
+    /// [`Notice::State`].
+    ///
+    /// Dropping the future does not take the message back.
+    ///
+    /// # Errors
+    /// [`ClientError::Messenger`] (blank, too long, to oneself), [`ClientError::Store`], [`ClientError::Gone`].
+    pub async fn send_text(&self, chat: ChatId, text: &str) -> Result<MessageId, ClientError> {
+        let command = Command::Send { chat, text: text.to_owned() };
+        self.request(command).await?.ok_or(ClientError::Gone)
+    }
+
+    /// Listens to a chat from now on.
+    ///
+    /// # Errors
+    /// [`ClientError::Messenger`], [`ClientError::Store`], [`ClientError::Gone`].
+    pub async fn open_chat(&self, chat: ChatId) -> Result<(), ClientError> {
+        self.request(Command::Open(chat)).await.map(drop)
+    }
+
+    /// Sets the unread count of a chat to zero.
+    ///
+    /// # Errors
+    /// [`ClientError::Messenger`], [`ClientError::Store`], [`ClientError::Gone`].
+    pub async fn mark_read(&self, chat: ChatId) -> Result<(), ClientError> {
+        self.request(Command::MarkRead(chat)).await.map(drop)
+    }
+
+    /// Perfect forward secrecy on or off for what is sent to a person from now on.
+    ///
+    /// # Errors
+    /// [`ClientError::Messenger`], [`ClientError::Store`], [`ClientError::Gone`].
+    pub async fn set_pfs(&self, peer: PublicKey, pfs: Pfs) -> Result<(), ClientError> {
+        self.request(Command::SetPfs { peer, pfs }).await.map(drop)
+    }
+
+    /// Gives up a message that no peer has taken yet.
+    ///
+    /// # Errors
+    /// [`ClientError::Messenger`] when it is too late, [`ClientError::Store`], [`ClientError::Gone`].
+    pub async fn give_up(&self, id: MessageId) -> Result<(), ClientError> {
+        self.request(Command::GiveUp(id)).await.map(drop)
+    }
+
+    /// Every chat.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`].
+    pub async fn chats(&self) -> Result<Vec<Chat>, ClientError> {
+        let messenger = self.messenger.clone();
+        self.read(move |tx| messenger.chats(tx)).await
+    }
+
+    /// The newest messages of a chat, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`].
+    pub async fn messages(&self, chat: ChatId, limit: usize) -> Result<Vec<Message>, ClientError> {
+        let messenger = self.messenger.clone();
+        self.read(move |tx| {
+            let mut all: Vec<Message> = Vec::new();
+            while all.len() < limit {
+                let before = all.last().map(undertone_messenger::Place::of);
+                let page = messenger.messages(tx, &chat, before, limit - all.len())?;
+                if page.is_empty() {
+                    break;
+                }
+                all.extend(page);
+            }
+            Ok(all)
+        })
+        .await
+    }
+
+    /// One message.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`].
+    pub async fn message(&self, id: MessageId) -> Result<Option<Message>, ClientError> {
+        let messenger = self.messenger.clone();
+        self.read(move |tx| messenger.message(tx, &id)).await
+    }
+
+    async fn request(&self, command: Command) -> Result<Option<MessageId>, ClientError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request { command, reply }).await.map_err(|_| ClientError::Gone)?;
+        answer.await.map_err(|_| ClientError::Gone)?
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&SqlTx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ClientError> {
+        let outcome = self.writer.read(query).await?;
+        Ok(outcome.map_err(undertone_store::WriterError::from)?)
+    }
+}
