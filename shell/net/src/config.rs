@@ -1,0 +1,247 @@
+//! What goes in and what comes out.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use undertone_base::{FaultClass, Severity, Unix};
+use undertone_crypto::PublicKey;
+use undertone_devp2p::{Capability, Closed, Config, Enode, NodeKey, Offer, Shared};
+
+use crate::limits::MAX_PEERS;
+
+/// A connection. Never reused within a run.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct PeerId(pub(crate) u64);
+
+impl PeerId {
+    /// Its number, for logs and for maps of other layers.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Debug for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PeerId({})", self.0)
+    }
+}
+
+/// Who made the connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Direction {
+    /// We.
+    Dialled,
+    /// The peer.
+    Inbound,
+}
+
+/// What a node is on the network.
+#[derive(Clone, Debug)]
+pub struct NetConfig {
+    /// Its key.
+    pub key: NodeKey,
+    /// What it calls itself in its Hello.
+    pub client: String,
+    /// The capabilities that it offers.
+    pub offers: Vec<Offer>,
+    /// Where it listens, if it does; port 0 takes any free one.
+    pub listen: Option<SocketAddr>,
+    /// Whom it dials, and dials again whenever they are not connected.
+    pub static_peers: Vec<Enode>,
+    /// Peers at once. Those that we dial may exceed it, but count.
+    pub max_peers: usize,
+    /// Largest message of a capability in bytes, decompressed.
+    pub max_message: usize,
+}
+
+impl NetConfig {
+    /// One that neither listens nor dials, with the limits of the originals.
+    pub fn new(key: NodeKey, client: &str, offers: Vec<Offer>) -> Self {
+        Self {
+            key,
+            client: client.to_owned(),
+            offers,
+            listen: None,
+            static_peers: Vec::new(),
+            max_peers: MAX_PEERS,
+            max_message: Config::MAX_MESSAGE,
+        }
+    }
+}
+
+/// Why the network cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl NetError {
+    /// The machine's.
+    pub const fn fault(&self) -> FaultClass {
+        match self {
+            Self::Listen { .. } => FaultClass::Environment,
+        }
+    }
+
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Listen { .. } => "net.listen",
+        }
+    }
+}
+
+/// Why a message was not taken. Nothing was sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendRefused {
+    /// Too much waits for this peer. [`NetEvent::Writable`] comes when it has gone out.
+    #[error("too much waits for the peer")]
+    Full,
+    /// The peer is not connected.
+    #[error("the peer is not connected")]
+    Gone,
+    /// Larger than the limit for messages.
+    #[error("message of {size} bytes is over the limit of {max}")]
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// The capability is not shared with the peer, or has no such code.
+    #[error("no such message on this link")]
+    UnknownMessage,
+}
+
+impl SendRefused {
+    /// The peer's when it is slow or gone, else the caller's.
+    pub const fn fault(&self) -> FaultClass {
+        match self {
+            Self::Full | Self::Gone => FaultClass::peer(Severity::Mild),
+            Self::TooLarge { .. } | Self::UnknownMessage => FaultClass::Caller,
+        }
+    }
+
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Full => "net.full",
+            Self::Gone => "net.gone",
+            Self::TooLarge { .. } => "net.too_large",
+            Self::UnknownMessage => "net.no_such_message",
+        }
+    }
+}
+
+/// What happens on the network. Per peer: `Connected`, then the rest in order, then `Disconnected`, the last.
+#[derive(Debug)]
+pub enum NetEvent {
+    /// A peer was let in and both Hellos are exchanged.
+    Connected {
+        /// The connection.
+        peer: PeerId,
+        /// Whose key the handshake proved.
+        key: PublicKey,
+        /// Where it is.
+        address: SocketAddr,
+        /// Who made the connection.
+        direction: Direction,
+        /// What the peer calls itself; bytes that are no UTF-8 are replaced. Untrusted: up to 2,048 bytes of anything.
+        client: String,
+        /// The shared capabilities; messages are addressed by the index.
+        shared: Vec<Shared>,
+    },
+    /// A message of a capability.
+    Message {
+        /// From whom.
+        peer: PeerId,
+        /// Index into the shared capabilities.
+        capability: usize,
+        /// Its code.
+        code: u64,
+        /// Its payload, decompressed.
+        payload: Vec<u8>,
+    },
+    /// All bytes queued for the peer have been written to its socket.
+    Writable {
+        /// Which.
+        peer: PeerId,
+    },
+    /// The connection is over.
+    Disconnected {
+        /// Which.
+        peer: PeerId,
+        /// Why.
+        closed: LinkEnd,
+    },
+}
+
+/// Why a link ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LinkEnd {
+    /// By the rules of the protocol.
+    Session(Closed),
+    /// The connection broke: closed without a word (`UnexpectedEof`), reset, not read for too long (`TimedOut`).
+    Io(io::ErrorKind),
+}
+
+impl LinkEnd {
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Session(Closed::ByPeer(_)) => "net.closed_by_peer",
+            Self::Session(Closed::ByUs(_)) => "net.closed_by_us",
+            Self::Session(Closed::Fault(fault)) => fault.code(),
+            Self::Io(io::ErrorKind::UnexpectedEof) => "net.eof",
+            Self::Io(io::ErrorKind::TimedOut) => "net.write_timeout",
+            Self::Io(_) => "net.io",
+        }
+    }
+}
+
+impl fmt::Display for LinkEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(Closed::ByPeer(reason)) => write!(f, "the peer closed: {reason}"),
+            Self::Session(Closed::ByUs(reason)) => write!(f, "we closed: {reason}"),
+            Self::Session(Closed::Fault(fault)) => write!(f, "fault: {fault}"),
+            Self::Io(kind) => write!(f, "connection: {kind}"),
+        }
+    }
+}
+
+/// A connected peer.
+#[derive(Clone, Debug)]
+pub struct PeerView {
+    /// The connection.
+    pub peer: PeerId,
+    /// Whose key the handshake proved.
+    pub key: PublicKey,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Who made the connection.
+    pub direction: Direction,
+    /// What it calls itself. Untrusted.
+    pub client: String,
+    /// The shared capabilities.
+    pub capabilities: Vec<Capability>,
+    /// Since when, by the wall clock.
+    pub since: Unix,
+}

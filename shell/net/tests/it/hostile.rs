@@ -1,0 +1,159 @@
+//! Connections that do not follow the protocol.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use undertone_base::Now;
+use undertone_devp2p::{
+    Admission, Capability, Closed, Config, DisconnectReason, Event, NodeKey, Offer, Session,
+};
+use undertone_net::limits;
+use undertone_runtime::{Clock, Environment, ManualClock};
+
+use crate::{LONG, Node, config};
+
+async fn connect(node: &Node) -> TcpStream {
+    let port = node.net.enode().endpoint().unwrap().tcp;
+    TcpStream::connect(("127.0.0.1", port)).await.unwrap()
+}
+
+/// Reads until the other side closes; what it sent.
+async fn rest(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match timeout(LONG, stream.read_to_end(&mut bytes)).await.expect("closed in time") {
+        Ok(_) => {}
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn garbage_is_closed_without_a_word() {
+    let bob = Node::start(config(2)).await;
+    for first in [0x00, 0x01, 0x16, 0xff] {
+        let mut stream = connect(&bob).await;
+        stream.write_all(&[first; 400]).await.unwrap();
+        assert_eq!(rest(&mut stream).await, b"");
+    }
+    assert_eq!(bob.net.stats().handshakes_failed.get("rlpx.handshake"), Some(&4));
+    bob.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_closes_at_once_leaves_nothing() {
+    let bob = Node::start(config(2)).await;
+    drop(connect(&bob).await);
+    bob.counted("net.eof").await;
+    bob.stop().await;
+}
+
+/// The clock is moved by hand, the timers' too.
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_is_closed_after_the_handshake_budget() {
+    let hand = ManualClock::new(Now::default());
+    let env = Environment::fixed(1, Clock::manual(hand.clone()), BTreeMap::new());
+    let bob = Node::start_in(config(2), &env).await;
+    let mut stream = connect(&bob).await;
+    let mut byte = [0];
+    let mut closed = false;
+    for _ in 0..1_000 {
+        hand.advance(Duration::from_secs(1));
+        if let Ok(read) = timeout(Duration::from_secs(1), stream.read(&mut byte)).await {
+            assert_eq!(read.unwrap(), 0);
+            closed = true;
+            break;
+        }
+    }
+    assert!(closed);
+    assert_eq!(bob.net.stats().handshakes_failed.get("rlpx.timed_out"), Some(&1));
+    bob.stop().await;
+}
+
+/// Silent connections fill the places for handshakes; the next one is not accepted until one of them goes.
+#[tokio::test]
+async fn pending_handshakes_are_bounded() {
+    let mut bob = Node::start(config(2)).await;
+    let mut silent = Vec::new();
+    for _ in 0..limits::MAX_PENDING {
+        silent.push(connect(&bob).await);
+    }
+    let full = async {
+        while bob.tasks.running().len() < limits::MAX_PENDING + 1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LONG, full).await.unwrap();
+    let mut next = connect(&bob).await;
+    next.write_all(&[0xff; 400]).await.unwrap();
+    tokio::task::yield_now().await;
+    assert_eq!(bob.tasks.running().len(), limits::MAX_PENDING + 1);
+    drop(silent.pop());
+    assert_eq!(rest(&mut next).await, b"");
+    bob.counted("rlpx.handshake").await;
+    drop(silent);
+    // An honest peer still gets in.
+    let mut peer = config(1);
+    peer.static_peers = vec![bob.net.enode()];
+    let alice = Node::start(peer).await;
+    bob.connected().await;
+    alice.stop().await;
+    bob.stop().await;
+}
+
+/// A session of our own making: up to its first event after the authentication.
+async fn handshake(node: &Node, key: NodeKey) -> (TcpStream, Session, Event) {
+    let mut stream = connect(node).await;
+    let mut rng = undertone_support::rng(9);
+    let offer = Offer { capability: Capability::new("shh", 6), length: 128 };
+    let now = Now::default();
+    let config = Config::new(key, "by hand", vec![offer]);
+    let mut session = Session::dial(config, *node.net.enode().key(), now, &mut rng);
+    let mut buffer = vec![0; 4_096];
+    loop {
+        if let Some(bytes) = session.poll_transmit() {
+            stream.write_all(&bytes).await.unwrap();
+        }
+        let read = timeout(LONG, stream.read(&mut buffer)).await.unwrap().unwrap();
+        session.receive(now, &buffer[..read], &mut rng);
+        while let Some(event) = session.poll_event() {
+            match event {
+                Event::Authenticated(_) => session.admit(now, Admission::Admit, &mut rng),
+                event => {
+                    // Our Hello, when the peer's came together with its ack.
+                    let hello = session.poll_transmit().unwrap_or_default();
+                    stream.write_all(&hello).await.unwrap();
+                    return (stream, session, event);
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_breaks_its_frames_is_cut() {
+    let mut bob = Node::start(config(2)).await;
+    let (mut stream, mut session, event) = handshake(&bob, crate::key(9)).await;
+    assert!(matches!(event, Event::Established { .. }));
+    bob.connected().await;
+    session.send(Now::default(), 0, 0, b"forged").unwrap();
+    let mut bytes = session.poll_transmit().unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    stream.write_all(&bytes).await.unwrap();
+    assert_eq!(bob.disconnected().await.code(), "rlpx.body_mac");
+    assert_eq!(rest(&mut stream).await, b"");
+    assert_eq!(bob.net.stats().messages_in, 0);
+    bob.stop().await;
+}
+
+#[tokio::test]
+async fn our_own_key_is_refused() {
+    let bob = Node::start(config(2)).await;
+    let (_, _, event) = handshake(&bob, crate::key(2)).await;
+    assert_eq!(event, Event::Closed(Closed::ByPeer(DisconnectReason::SELF)));
+    assert!(bob.net.peers().is_empty());
+    bob.stop().await;
+}

@@ -1,0 +1,112 @@
+//! Networks over real TCP on the loopback interface.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod hostile;
+mod links;
+mod messages;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use undertone_devp2p::{Capability, NodeKey, Offer};
+use undertone_net::{LinkEnd, Net, NetConfig, NetEvent, PeerId};
+use undertone_runtime::{Clock, Environment, Shutdown, Tasks};
+
+/// Longer than anything here takes, on a busy machine too.
+const LONG: Duration = Duration::from_secs(30);
+/// A port of 0 on loopback.
+const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// A network with tasks of its own, so that it can be stopped alone.
+struct Node {
+    net: Net,
+    events: mpsc::Receiver<NetEvent>,
+    tasks: Tasks,
+}
+
+fn env(seed: u64) -> Environment {
+    Environment::fixed(seed, Clock::system(), BTreeMap::new())
+}
+
+fn key(seed: u64) -> NodeKey {
+    NodeKey::random(&mut undertone_support::rng(seed))
+}
+
+/// With the key of this seed, listening on a port of its own.
+fn config(seed: u64) -> NetConfig {
+    let offer = Offer { capability: Capability::new("shh", 6), length: 128 };
+    NetConfig { listen: Some(ANY), ..NetConfig::new(key(seed), &format!("test/{seed}"), vec![offer]) }
+}
+
+impl Node {
+    async fn start(config: NetConfig) -> Self {
+        Self::start_in(config, &env(1)).await
+    }
+
+    async fn start_in(config: NetConfig, env: &Environment) -> Self {
+        let tasks = Tasks::new(Handle::current());
+        let (net, events) = Net::start(config, env, &tasks).await.unwrap();
+        Self { net, events, tasks }
+    }
+
+    async fn next(&mut self) -> NetEvent {
+        timeout(LONG, self.events.recv()).await.expect("an event in time").expect("an open channel")
+    }
+
+    async fn connected(&mut self) -> PeerId {
+        loop {
+            if let NetEvent::Connected { peer, .. } = self.next().await {
+                return peer;
+            }
+        }
+    }
+
+    async fn disconnected(&mut self) -> LinkEnd {
+        loop {
+            if let NetEvent::Disconnected { closed, .. } = self.next().await {
+                return closed;
+            }
+        }
+    }
+
+    async fn message(&mut self) -> (u64, Vec<u8>) {
+        loop {
+            if let NetEvent::Message { code, payload, capability: 0, .. } = self.next().await {
+                return (code, payload);
+            }
+        }
+    }
+
+    async fn stop(self) {
+        assert_eq!(self.tasks.shutdown(LONG).await, Shutdown::default());
+        assert!(self.tasks.running().is_empty());
+    }
+
+    /// Waits until the counters say so.
+    async fn counted(&self, code: &str) {
+        let failed = async {
+            while !self.net.stats().handshakes_failed.contains_key(code) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(LONG, failed).await.unwrap_or_else(|_| panic!("{code}: {:?}", self.net.stats()));
+    }
+}
+
+/// Two nodes, of which the first dialled the second.
+async fn pair() -> (Node, PeerId, Node, PeerId) {
+    let mut bob = Node::start(config(2)).await;
+    let mut alice = Node::start(NetConfig { static_peers: vec![bob.net.enode()], ..config(1) }).await;
+    let (to_bob, to_alice) = (alice.connected().await, bob.connected().await);
+    (alice, to_bob, bob, to_alice)
+}
