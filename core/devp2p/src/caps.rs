@@ -67,6 +67,15 @@ impl Shared {
 
 /// The shared capabilities in the order of their ids: equal name and version, of each name the highest
 /// version, sorted by name.
+///
+/// ```
+/// use undertone_devp2p::{Capability, Offer, shared};
+/// let offer = |name, version| Offer { capability: Capability::new(name, version), length: 128 };
+/// let ours = [offer("waku", 1), offer("shh", 6), offer("waku", 0)];
+/// let found = shared(&ours, &ours.each_ref().map(|o| o.capability.clone()));
+/// let places: Vec<_> = found.iter().map(|s| (s.capability.to_string(), s.offset)).collect();
+/// assert_eq!(places, [("shh/6".to_owned(), 16), ("waku/1".to_owned(), 144)]);
+/// ```
 pub fn shared(ours: &[Offer], theirs: &[Capability]) -> Vec<Shared> {
     let mut best: Vec<&Offer> = Vec::new();
     for offer in ours.iter().filter(|offer| theirs.contains(&offer.capability)) {

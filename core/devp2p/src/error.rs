@@ -14,9 +14,12 @@ pub enum WireError {
     /// An auth or ack packet that does not decrypt, or of an impossible size.
     #[error("handshake packet cannot be opened")]
     Handshake,
-    /// A key that is no point of the curve.
-    #[error("invalid public key in {0}")]
-    Key(&'static str),
+    /// An auth or ack packet that decrypts, but holds something else than it should.
+    #[error("malformed {0}")]
+    HandshakeContent(&'static str),
+    /// The key of a Hello is no point of the curve.
+    #[error("hello names an invalid public key")]
+    Key,
     /// A signature that names nobody.
     #[error("invalid signature in auth")]
     Signature,
@@ -69,8 +72,12 @@ impl WireError {
     /// The reason to send before closing, or `None` to close without a word (`devp2p.md` 2.9; where geth
     /// closes silently on an authenticated peer's malformed message we name the breach).
     pub const fn disconnect(&self) -> Option<DisconnectReason> {
+        // DEVIATION: geth closes without a word on a malformed Hello, an unknown id, bad snappy, an oversize frame
+        // and silence (`devp2p.md` 2.9). We say 0x02 and 0x0b, because the peer has proved its key and its
+        // operator can mend it. Pinned by `every_observed_behaviour_of_geth_has_ours_beside_it`.
         match self {
             Self::Handshake
+            | Self::HandshakeContent(_)
             | Self::Signature
             | Self::HeaderMac
             | Self::BodyMac
@@ -78,7 +85,7 @@ impl WireError {
             | Self::BeforeHello(_) => None,
             Self::UnexpectedIdentity => Some(DisconnectReason::UNEXPECTED_IDENTITY),
             Self::UselessPeer => Some(DisconnectReason::USELESS_PEER),
-            Self::Key(_) => Some(DisconnectReason::INVALID_IDENTITY),
+            Self::Key => Some(DisconnectReason::INVALID_IDENTITY),
             Self::TimedOut => Some(DisconnectReason::READ_TIMEOUT),
             Self::Rlp(_)
             | Self::TooLarge { .. }
@@ -107,7 +114,8 @@ impl WireError {
         match self {
             Self::Rlp(_) => "rlpx.malformed",
             Self::Handshake => "rlpx.handshake",
-            Self::Key(_) => "rlpx.key",
+            Self::HandshakeContent(_) => "rlpx.handshake_content",
+            Self::Key => "rlpx.key",
             Self::Signature => "rlpx.signature",
             Self::HeaderMac => "rlpx.header_mac",
             Self::BodyMac => "rlpx.body_mac",

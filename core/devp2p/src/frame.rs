@@ -7,6 +7,8 @@
 //! | 32 | size, filled to 16 | body; AES-256-CTR |
 //! | 32 + filled | 16 | body MAC |
 
+use std::fmt;
+
 use subtle::ConstantTimeEq;
 use undertone_base::Secret;
 use undertone_crypto::ctr::{Aes256Block, Aes256Stream};
@@ -153,36 +155,50 @@ impl Ingress {
 struct FrameMac {
     cipher: Aes256Block,
     state: Keccak,
+    /// The digest of `state`, which the next header begins with: a quarter of the hashing of a small frame.
+    digest: Digest,
 }
+
+#[derive(Clone, Copy)]
+struct Digest([u8; MAC]);
 
 impl FrameMac {
     fn new(key: &Secret<32>, state: Keccak) -> Self {
-        Self { cipher: Aes256Block::new(key), state }
+        Self { cipher: Aes256Block::new(key), digest: Digest::of(&state), state }
     }
 
     fn header(&mut self, ciphertext: &[u8; HEADER]) -> [u8; MAC] {
-        let digest = self.digest();
-        self.update(digest, ciphertext)
+        self.update(self.digest, ciphertext)
     }
 
     fn body(&mut self, ciphertext: &[u8]) -> [u8; MAC] {
         self.state.absorb(ciphertext);
-        let digest = self.digest();
-        self.update(digest, &digest)
+        let digest = Digest::of(&self.state);
+        self.update(digest, &digest.0)
     }
 
-    fn update(&mut self, digest: [u8; MAC], seed: &[u8; HEADER]) -> [u8; MAC] {
-        let mut block = self.cipher.encrypt(digest);
+    /// Absorbs `seed` as 2.4 wants it; `digest` is that of the state as it is.
+    fn update(&mut self, digest: Digest, seed: &[u8; HEADER]) -> [u8; MAC] {
+        let mut block = self.cipher.encrypt(digest.0);
         for (b, s) in block.iter_mut().zip(seed) {
             *b ^= s;
         }
         self.state.absorb(&block);
-        self.digest()
+        self.digest = Digest::of(&self.state);
+        self.digest.0
     }
+}
 
-    fn digest(&self) -> [u8; MAC] {
-        let [first @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = self.state.snapshot();
-        first
+impl Digest {
+    fn of(state: &Keccak) -> Self {
+        let [first @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = state.snapshot();
+        Self(first)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(..)")
     }
 }
 

@@ -6,7 +6,21 @@
 //! Initiator::read  ◀── ack (same form) ──────  Keyed
 //! Keyed
 //! ```
-//! Each phase is a value that the next one consumes; after an error it is gone.
+//! Each phase is a value that the next one consumes; after an error it is gone. The packets themselves prove
+//! nothing about the other side: a recorded auth can be replayed, an ack can be made up. Whoever then sends a
+//! frame that passes its MAC has the key.
+//!
+//! ```
+//! use undertone_devp2p::NodeKey;
+//! use undertone_devp2p::handshake::{Initiator, Recipient, Step};
+//! # let mut rng = undertone_support::rng(1);
+//! let (alice, bob) = (NodeKey::random(&mut rng), NodeKey::random(&mut rng));
+//! let (waiting, auth) = Initiator::start(&alice, bob.public(), &mut rng);
+//! let Step::Done((at_bob, ack), _) = Recipient::new().read(&bob, &auth, &mut rng)? else { unreachable!() };
+//! let Step::Done(at_alice, _) = waiting.read(&alice, &ack)? else { unreachable!() };
+//! assert_eq!((at_alice.remote, at_bob.remote), (bob.public(), alice.public()));
+//! # Ok::<(), undertone_devp2p::WireError>(())
+//! ```
 
 use std::fmt;
 
@@ -116,13 +130,13 @@ impl Initiator {
     /// Reads the ack from the front of `input`.
     ///
     /// # Errors
-    /// [`WireError::Handshake`], [`WireError::Rlp`], [`WireError::Key`]. Close without a word.
+    /// [`WireError::Handshake`], [`WireError::HandshakeContent`]. Close without a word.
     pub fn read(mut self, key: &NodeKey, input: &[u8]) -> Result<Step<Self, Keyed>, WireError> {
         let packet = match read_packet(key, input, PLAIN_ACK, &mut self.plain_ruled_out)? {
             Packet::More(needed) => return Ok(Step::More(self, needed)),
             Packet::Whole(packet) => packet,
         };
-        let ack = Ack::decode(&packet)?;
+        let ack = Ack::decode(&packet).map_err(content)?;
         let bytes = input.get(..packet.length).unwrap_or_default();
         let shared = self.ephemeral.ecdh(&ack.ephemeral);
         let mut secrets = Secrets::derive(&shared, self.nonce.expose(), &ack.nonce);
@@ -152,8 +166,7 @@ impl Recipient {
     /// Reads the auth from the front of `input` and makes the ack, in the form that the auth had.
     ///
     /// # Errors
-    /// [`WireError::Handshake`], [`WireError::Rlp`], [`WireError::Key`], [`WireError::Signature`]. Close
-    /// without a word.
+    /// [`WireError::Handshake`], [`WireError::HandshakeContent`], [`WireError::Signature`]. Close without a word.
     pub fn read(
         self,
         key: &NodeKey,
@@ -173,7 +186,7 @@ impl Recipient {
             Packet::More(needed) => return Ok(Step::More(self, needed)),
             Packet::Whole(packet) => packet,
         };
-        let auth = Auth::decode(&packet)?;
+        let auth = Auth::decode(&packet).map_err(content)?;
         let token = xor(key.ecdh(&auth.key).expose(), &auth.nonce);
         let initiator = auth.signature.recover(token.expose()).map_err(|_| WireError::Signature)?;
         let bytes = input.get(..packet.length).unwrap_or_default();
@@ -272,7 +285,7 @@ impl Auth {
             }
             Form::Plain => {
                 let mut reader = Reader::new(&packet.plaintext);
-                let short = |_| WireError::Rlp("plain auth");
+                let short = |_| WireError::HandshakeContent("plain auth");
                 let signature = reader.take::<65>().map_err(short)?;
                 reader.take::<32>().map_err(short)?;
                 (signature, reader.take::<64>().map_err(short)?, reader.take::<32>().map_err(short)?)
@@ -280,7 +293,7 @@ impl Auth {
         };
         Ok(Self {
             signature: Signature::from_slice(&signature).map_err(|_| WireError::Signature)?,
-            key: PublicKey::from_xy(&key).map_err(|_| WireError::Key("auth"))?,
+            key: PublicKey::from_xy(&key).map_err(|_| WireError::HandshakeContent("auth key"))?,
             nonce,
         })
     }
@@ -306,12 +319,20 @@ impl Ack {
             }
             Form::Plain => {
                 let mut reader = Reader::new(&packet.plaintext);
-                let short = |_| WireError::Rlp("plain ack");
+                let short = |_| WireError::HandshakeContent("plain ack");
                 (reader.take::<64>().map_err(short)?, reader.take::<32>().map_err(short)?)
             }
         };
-        let ephemeral = PublicKey::from_xy(&ephemeral).map_err(|_| WireError::Key("ack"))?;
+        let ephemeral = PublicKey::from_xy(&ephemeral).map_err(|_| WireError::HandshakeContent("ack key"))?;
         Ok(Self { ephemeral, nonce })
+    }
+}
+
+/// There is no link yet on which a reason could be sent.
+fn content(fault: WireError) -> WireError {
+    match fault {
+        WireError::Rlp(what) => WireError::HandshakeContent(what),
+        other => other,
     }
 }
 

@@ -15,6 +15,8 @@
 //!
 //! # Invariants
 //! - No byte of a peer is believed before its MAC; no size before it is compared with a limit.
+//! - A key is named by the handshake and proved by the first frame: [`Event::Established`], not
+//!   [`Event::Authenticated`].
 //! - A session that refused something is dead: nothing can be sent on it but one Disconnect.
 //! - Only defined disconnect reasons are sent: others end the whole process of the originals.
 //! - RLPx is **not confidential**: both directions share one keystream, so that their XOR leaks
@@ -28,7 +30,7 @@
 //!
 //! # Example
 //! ```
-//! use undertone_devp2p::{Capability, Config, NodeKey, Offer, Session};
+//! use undertone_devp2p::{Admission, Capability, Config, Event, NodeKey, Offer, Session};
 //! # let mut rng = undertone_support::rng(1);
 //! # let now = undertone_base::Now::default();
 //! let shh = Offer { capability: Capability::new("shh", 6), length: 128 };
@@ -36,8 +38,21 @@
 //! let bob = NodeKey::random(&mut rng);
 //! let mut dialled = Session::dial(config(NodeKey::random(&mut rng)), bob.public(), now, &mut rng);
 //! let mut accepted = Session::accept(config(bob), now);
-//! accepted.receive(now, &dialled.poll_transmit().unwrap(), &mut rng);
-//! assert!(accepted.poll_event().is_some(), "authenticated");
+//! let mut ends = [&mut dialled, &mut accepted];
+//! for turn in 0..6 {
+//!     // What one end has written, the other reads; the shell lets whoever authenticates in.
+//!     let bytes = ends[turn % 2].poll_transmit().unwrap_or_default();
+//!     let other = &mut *ends[(turn + 1) % 2];
+//!     other.receive(now, &bytes, &mut rng);
+//!     while let Some(event) = other.poll_event() {
+//!         match event {
+//!             Event::Authenticated(_key) => other.admit(now, Admission::Admit, &mut rng),
+//!             Event::Established { shared, .. } => assert_eq!(shared[0].offset, 16),
+//!             other => panic!("{other:?}"),
+//!         }
+//!     }
+//! }
+//! assert_eq!(dialled.send(now, 0, 1, b"an envelope"), Ok(()));
 //! ```
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -17,7 +17,7 @@ pub const MESSAGE_ID: usize = 9;
 /// Largest Hello payload in bytes (geth: `baseProtocolMaxMsgSize`).
 pub const MAX_HELLO: usize = 2_048;
 
-/// Capabilities of a peer that we look at. Our choice: a Hello of 2,048 bytes has room for about 300.
+/// Capabilities of a peer that we look at. Our choice: a Hello of 2,048 bytes has room for about 600.
 pub const MAX_CAPABILITIES: usize = 64;
 
 /// Time for auth, ack and both Hellos together (geth: `handshakeTimeout`).

@@ -24,6 +24,19 @@ pub(crate) mod id {
 pub(crate) const EMPTY_LIST: [u8; 1] = [0xc0];
 
 /// The first message of each side.
+///
+/// ```
+/// use undertone_devp2p::{Capability, Hello, NodeKey, P2P_VERSION};
+/// let hello = Hello {
+///     version: P2P_VERSION,
+///     client: b"example/v1".to_vec(),
+///     capabilities: vec![Capability::new("shh", 6)],
+///     listen_port: 0,
+///     key: NodeKey::random(&mut undertone_support::rng(1)).public(),
+/// };
+/// assert_eq!(Hello::decode(&hello.encode())?, hello);
+/// # Ok::<(), undertone_devp2p::WireError>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Hello {
     /// p2p version.
@@ -86,12 +99,20 @@ impl Hello {
         }
         let listen_port = rlp::uint(&mut fields, "hello port")?;
         let key = rlp::string(&mut fields, "hello key")?;
-        let key = PublicKey::from_xy(key).map_err(|_| WireError::Key("hello"))?;
+        let key = PublicKey::from_xy(key).map_err(|_| WireError::Key)?;
         Ok(Self { version, client, capabilities, listen_port, key })
     }
 }
 
-/// Why a link ends. Unknown values are kept; they are never sent, because 0x11 and values from 2^63 end the
+/// Why a link ends.
+///
+/// ```
+/// use undertone_devp2p::DisconnectReason;
+/// assert_eq!(DisconnectReason::TOO_MANY_PEERS.to_string(), "too many peers");
+/// assert_eq!(DisconnectReason::from_wire(0x11).wire(), 0, "kept, but not sent");
+/// ```
+///
+/// Unknown values are kept; they are never sent, because 0x11 and values from 2^63 end the
 /// whole process of geth 1.9.7 and status-go 0.60.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct DisconnectReason(u64);
@@ -131,6 +152,8 @@ impl DisconnectReason {
 
     /// The value to send: itself when defined, else 0.
     pub const fn wire(self) -> u8 {
+        // DEVIATION: geth echoes undefined reasons (`devp2p.md` 2.6), some of which end the process of another
+        // geth. Pinned by `reasons_that_end_the_originals_are_never_sent`.
         match self.0 {
             #[expect(clippy::cast_possible_truncation, reason = "at most 0x10")]
             0x00..=0x0b | 0x10 => self.0 as u8,
@@ -174,6 +197,8 @@ impl DisconnectReason {
         Self::decode_raw(payload)
     }
 
+    // DEVIATION: geth 1.9.7 reads a bare integer as reason 0 (`devp2p.md` 2.6); others send that form, and we
+    // read it. Pinned by `reasons_are_read_in_both_forms`.
     fn decode_raw(payload: &[u8]) -> Self {
         let mut input = payload;
         if let Ok(mut list) = rlp::list(&mut input, "disconnect") {

@@ -19,6 +19,14 @@ impl NodeId {
 }
 
 /// The long-lived key of a node, which is not a person's key. Shared by the sessions of the node, never copied.
+///
+/// ```
+/// use undertone_devp2p::{NodeId, NodeKey};
+/// let key = NodeKey::from_hex(&"01".repeat(32))?;
+/// assert_eq!(format!("{key:?}"), "NodeKey(SecretKey(32 bytes))");
+/// println!("{}", NodeId::of(&key.public()));
+/// # Ok::<(), undertone_crypto::KeyError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct NodeKey(Arc<SecretKey>);
 

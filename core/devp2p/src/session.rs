@@ -135,6 +135,9 @@ impl Session {
     }
 
     /// Takes bytes of the peer. What they mean comes as events; after a fault the rest is dropped.
+    ///
+    /// Every whole frame becomes an event at once, and snappy can make one some twenty times as large as its
+    /// bytes: hand over one read of a socket (64 KiB or so) at a time, and take the events before the next.
     pub fn receive(&mut self, now: Now, bytes: &[u8], rng: &mut (impl CryptoRng + ?Sized)) {
         if matches!(self.phase, Phase::Closed) {
             return;
@@ -182,6 +185,8 @@ impl Session {
             .link
             .write(&mut self.output, message, payload)
             .map_err(|size| SendError::TooLarge { size, max: MAX_FRAME })?;
+        // DEVIATION: geth pings every 15 s whatever else it sends (`devp2p.md` 2.6); a message of ours does the same
+        // service. Pinned by `a_ping_falls_due_after_silence_and_is_put_off_by_sending`.
         self.timers.ping = Some(now.mono.after(PING_INTERVAL));
         Ok(())
     }
@@ -197,7 +202,9 @@ impl Session {
             return;
         }
         if let Phase::Greeting(link) = &mut self.phase {
-            // A peer reads this behind our Hello, which has turned compression on at its end.
+            // DEVIATION: geth says nothing here, and what it says raw between the Hellos (`devp2p.md` 2.6) another
+            // geth cannot read: our Hello has turned compression on at its end. Pinned by
+            // `a_goodbye_between_the_hellos_is_readable_by_geth`.
             link.snappy = true;
         }
         self.goodbye(reason);

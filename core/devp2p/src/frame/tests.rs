@@ -205,6 +205,6 @@ fn every_flipped_bit_of_a_frame_is_noticed() {
 #[test]
 fn codecs_do_not_print_keys() {
     let ((egress, ingress), _) = pair(4);
-    insta::assert_snapshot!(format!("{egress:?}"), @"Egress { cipher: Aes256Stream(..), mac: FrameMac { cipher: Aes256Block(..), state: Keccak(..) } }");
-    insta::assert_snapshot!(format!("{ingress:?}"), @"Ingress { cipher: Aes256Stream(..), mac: FrameMac { cipher: Aes256Block(..), state: Keccak(..) }, expected: Header }");
+    insta::assert_snapshot!(format!("{egress:?}"), @"Egress { cipher: Aes256Stream(..), mac: FrameMac { cipher: Aes256Block(..), state: Keccak(..), digest: Digest(..) } }");
+    insta::assert_snapshot!(format!("{ingress:?}"), @"Ingress { cipher: Aes256Stream(..), mac: FrameMac { cipher: Aes256Block(..), state: Keccak(..), digest: Digest(..) }, expected: Header }");
 }

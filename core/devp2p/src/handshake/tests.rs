@@ -170,11 +170,11 @@ fn auth_packets_that_geth_refuses_are_refused() {
                 assert_eq!(outcome.unwrap_err(), WireError::Signature, "{note}");
             }
             "error: invalid secp256k1 public key" => {
-                assert_eq!(outcome.unwrap_err(), WireError::Key("auth"), "{note}");
+                assert_eq!(outcome.unwrap_err(), WireError::HandshakeContent("auth key"), "{note}");
             }
             other => {
                 assert!(other.starts_with("error: rlp: "), "{other}");
-                assert!(matches!(outcome.unwrap_err(), WireError::Rlp(_)), "{note}");
+                assert!(matches!(outcome.unwrap_err(), WireError::HandshakeContent(_)), "{note}");
             }
         }
         refused += 1;

@@ -4,6 +4,9 @@
 mod capabilities;
 mod ecies;
 mod enode;
+mod errors;
+mod model;
+mod node_key;
 mod pair;
 mod properties;
 mod session;

@@ -471,6 +471,66 @@ fn a_session_prints_neither_keys_nor_contents() {
     let at = active.find(", egress").unwrap();
     insta::assert_snapshot!(
         &active[at..],
-        @", egress: Egress { cipher: Aes256Stream(..), mac: FrameMac { cipher: Aes256Block(..), state: Keccak(..) } }, ingress: Ingress { cipher: Aes256Stream(..), mac: FrameMac { cipher: Aes256Block(..), state: Keccak(..) }, expected: Header }, snappy: true }"
+        @", egress: Egress { cipher: Aes256Stream(..), mac: FrameMac { cipher: Aes256Block(..), state: Keccak(..), digest: Digest(..) } }, ingress: Ingress { cipher: Aes256Stream(..), mac: FrameMac { cipher: Aes256Block(..), state: Keccak(..), digest: Digest(..) }, expected: Header }, snappy: true }"
     );
+}
+
+#[test]
+fn a_peer_without_snappy_is_refused_without_snappy() {
+    let mut script = Script::admitted(26);
+    let hello = Hello { version: 4, capabilities: Vec::new(), ..script.hello() };
+    script.raw(id::HELLO, &hello.encode());
+    assert_eq!(script.seen(), "Hello Disconnect(c103, not compressed)");
+    assert_eq!(script.end(), Closed::Fault(WireError::UselessPeer));
+}
+
+#[test]
+fn later_versions_speak_version_5_with_us() {
+    let mut script = Script::admitted(27);
+    let hello = Hello { version: u64::MAX, ..script.hello() };
+    script.raw(id::HELLO, &hello.encode());
+    script.packed(id::PING, &EMPTY_LIST);
+    assert_eq!(script.seen(), "Hello msg3(c0)");
+}
+
+#[test]
+fn messages_right_behind_the_hello_are_read_in_the_form_that_it_chose() {
+    for (version, payload) in [(5, &[1, 0, 0xc0][..]), (4, &[0xc0][..])] {
+        let mut script = Script::admitted(28);
+        let hello = Hello { version, ..script.hello() };
+        let mut wire = script.frame(&[vec![0x80], hello.encode()].concat());
+        wire.extend(script.frame(&[&[0x11], payload].concat()));
+        script.bytes(&wire);
+        assert!(matches!(script.session.poll_event(), Some(Event::Established { .. })));
+        let expected = Event::Message { capability: 0, code: 1, payload: vec![0xc0] };
+        assert_eq!(script.session.poll_event(), Some(expected));
+    }
+}
+
+#[test]
+fn an_uncompressed_message_over_the_limit_is_refused() {
+    let mut script = Script::admitted(29);
+    script.raw(id::HELLO, &Hello { version: 4, ..script.hello() }.encode());
+    assert_eq!(script.seen(), "Hello");
+    let max = Config::MAX_MESSAGE;
+    script.raw(16, &vec![1; max]);
+    assert!(!script.session.is_closed());
+    script.raw(16, &vec![1; max + 1]);
+    let fault = WireError::TooLarge { what: "message", size: max + 1, max };
+    assert_eq!(script.end(), Closed::Fault(fault));
+    assert_eq!(script.seen(), "Disconnect(c102, not compressed)");
+}
+
+#[test]
+fn capabilities_beyond_the_limit_are_not_looked_at() {
+    let mut script = Script::admitted(30);
+    let noise = |n: usize| vec![Capability::new("x", 1); n];
+    let last = |n: usize| [noise(n), vec![Capability::new("shh", 6)]].concat();
+    let hello = Hello { capabilities: last(crate::limits::MAX_CAPABILITIES), ..script.hello() };
+    script.raw(id::HELLO, &hello.encode());
+    assert_eq!(script.end(), Closed::Fault(WireError::UselessPeer));
+    let mut script = Script::admitted(31);
+    let hello = Hello { capabilities: last(crate::limits::MAX_CAPABILITIES - 1), ..script.hello() };
+    script.raw(id::HELLO, &hello.encode());
+    assert!(matches!(script.session.poll_event(), Some(Event::Established { .. })));
 }
