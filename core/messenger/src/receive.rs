@@ -82,7 +82,16 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         if opened.kind != Kind::Public {
             return Err(refuse(code::NOT_A_PUBLIC_MESSAGE)); // M4
         }
+        let metadata = opened.payload.map_or(0, |payload| payload.len());
         self.admit(owner)?;
+        self.notify(Notice::Trace(Box::new(Trace {
+            message: None,
+            peer: Some(*owner),
+            route: received.route.clone(),
+            sizes: Sizes { metadata, protocol: received.payload.len(), ..Sizes::default() },
+            protection: Protection::Public,
+            step: TraceStep::Received(received.wire_id),
+        })));
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What was seen so far: every report, by message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::cast::Role;
@@ -51,6 +51,8 @@ pub(super) struct Ledger {
     /// Messages in the order of their arrival, per person.
     arrivals: BTreeMap<Role, Vec<String>>,
     pub(super) peers: BTreeMap<Role, usize>,
+    /// Who has learned whose device from a contact code.
+    pub(super) codes: BTreeSet<(Role, String)>,
     pub(super) unreadable: Vec<(Role, String)>,
     pub(super) ready: BTreeMap<Role, u32>,
     pub(super) composed: BTreeMap<u64, Result<String, String>>,
@@ -96,6 +98,9 @@ impl Ledger {
             Seen::Refused { tag: None, why } | Seen::Unreadable { why } => self.unreadable.push((who, why)),
             Seen::Got { id, .. } => self.got(who, id),
             Seen::History { lines, .. } => drop(self.histories.insert(who, lines)),
+            Seen::Opened { id: None, peer: Some(peer), route, .. } if route == "contact code" => {
+                self.codes.insert((who, peer));
+            }
             Seen::Opened { .. } => {}
             Seen::Peers { count } => drop(self.peers.insert(who, count)),
             Seen::Ready { pid, .. } => drop(self.ready.insert(who, pid)),

@@ -183,11 +183,12 @@ fn report_of(event: ClientEvent) -> Option<Seen> {
         ClientEvent::Notice(Notice::Undecodable { why, .. }) => Seen::Unreadable { why: format!("{why:?}") },
         ClientEvent::Notice(Notice::Trace(trace)) => {
             let id = trace.message.map(|id| id.to_string());
+            let peer = trace.peer.map(|peer| peer.to_hex());
             let (sizes, protection, route) =
                 (sizes(trace.sizes), word(trace.protection), route(&trace.route));
             match trace.step {
                 TraceStep::Received(wire) => {
-                    Seen::Opened { id, wire: wire.to_string(), sizes, protection, route }
+                    Seen::Opened { id, peer, wire: wire.to_string(), sizes, protection, route }
                 }
                 TraceStep::Sent(send) => Seen::Wrapped { id, send: send.0, sizes, protection, route },
             }
