@@ -11,7 +11,7 @@ use undertone_base::Now;
 use undertone_devp2p::{
     Admission, Capability, Closed, Config, DisconnectReason, Event, NodeKey, Offer, Session,
 };
-use undertone_net::limits;
+use undertone_net::{LinkEnd, limits};
 use undertone_runtime::{Clock, Environment, ManualClock};
 
 use crate::{LONG, Node, config};
@@ -155,5 +155,27 @@ async fn our_own_key_is_refused() {
     let (_, _, event) = handshake(&bob, crate::key(2)).await;
     assert_eq!(event, Event::Closed(Closed::ByPeer(DisconnectReason::SELF)));
     assert!(bob.net.peers().is_empty());
+    bob.stop().await;
+}
+
+/// The node's clock for sockets is moved only when the link stands still.
+#[tokio::test]
+async fn a_peer_that_reads_nothing_is_cut_after_the_write_timeout() {
+    let mut bob = Node::start(config(2)).await;
+    let (_unread, _session, _) = handshake(&bob, crate::key(9)).await;
+    let peer = bob.connected().await;
+    let mut bytes = vec![0; 1_000_000];
+    rand_core::Rng::fill_bytes(&mut undertone_support::rng(1), &mut bytes);
+    let mut written = None;
+    // Bytes go out until the buffers of the system are full.
+    while written != Some(bob.net.stats().bytes_out) {
+        written = Some(bob.net.stats().bytes_out);
+        while bob.net.send(peer, 0, 0, bytes.clone()).is_ok() {}
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    tokio::time::pause();
+    assert_eq!(bob.disconnected().await, LinkEnd::Io(ErrorKind::TimedOut));
+    assert!(bob.net.stats().dropped > 0 && bob.net.peers().is_empty());
+    tokio::time::resume();
     bob.stop().await;
 }
