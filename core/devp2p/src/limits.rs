@@ -26,7 +26,7 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A peer that sends no message for this long is cut (geth: `frameReadTimeout`).
 pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// We ping after sending nothing for this long (geth: `pingInterval`).
+/// We ping after sending nothing, or hearing nothing, for this long (geth: `pingInterval`, which it keeps always).
 pub const PING_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Pings of a peer in one [`PING_INTERVAL`]; above it the link ends. An honest peer sends one; the bound

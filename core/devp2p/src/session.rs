@@ -30,7 +30,7 @@ use self::link::{Active, Link};
 use crate::caps::Shared;
 use crate::error::{SendError, WireError};
 use crate::handshake::{Initiator, Recipient};
-use crate::limits::{HANDSHAKE_TIMEOUT, MAX_FRAME, MAX_QUEUED, PING_INTERVAL};
+use crate::limits::{HANDSHAKE_TIMEOUT, MAX_FRAME, MAX_QUEUED, PING_INTERVAL, READ_TIMEOUT};
 use crate::message::{DisconnectReason, EMPTY_LIST, Hello, id};
 
 /// What the shell decides about an authenticated peer: slots, duplicates, bans, itself.
@@ -113,6 +113,31 @@ struct Timers {
     deadline: Mono,
     /// When to ping, once both Hellos are exchanged.
     ping: Option<Mono>,
+    /// When the last message came.
+    heard: Mono,
+}
+
+impl Timers {
+    fn established(now: Mono) -> Self {
+        Self { deadline: now.after(READ_TIMEOUT), ping: Some(now.after(PING_INTERVAL)), heard: now }
+    }
+
+    fn message(&mut self, now: Mono) {
+        self.heard = now;
+        self.deadline = now.after(READ_TIMEOUT);
+    }
+
+    /// We send something.
+    fn put_ping_off(&mut self, now: Mono) {
+        // DEVIATION: geth pings every 15 s whatever else it sends (`devp2p.md` 2.6). A message of ours keeps the link
+        // alive at the other end as well, but only an answer does at ours: the ping is put off to 15 s after the
+        // peer's last message, never further. Pinned by `a_link_that_is_busy_both_ways_needs_no_ping` and
+        // `a_peer_that_only_answers_pings_is_kept_however_busy_we_are`.
+        let quiet = self.heard.after(PING_INTERVAL);
+        if quiet > now {
+            self.ping = Some(quiet);
+        }
+    }
 }
 
 impl Session {
@@ -130,7 +155,7 @@ impl Session {
     }
 
     fn new(config: Config, phase: Phase, now: Now) -> Self {
-        let timers = Timers { deadline: now.mono.after(HANDSHAKE_TIMEOUT), ping: None };
+        let timers = Timers { deadline: now.mono.after(HANDSHAKE_TIMEOUT), ping: None, heard: now.mono };
         Self { config, phase, input: Vec::new(), output: Vec::new(), events: VecDeque::new(), timers }
     }
 
@@ -185,9 +210,7 @@ impl Session {
             .link
             .write(&mut self.output, message, payload)
             .map_err(|size| SendError::TooLarge { size, max: MAX_FRAME })?;
-        // DEVIATION: geth pings every 15 s whatever else it sends (`devp2p.md` 2.6); a message of ours does the same
-        // service. Pinned by `a_ping_falls_due_after_silence_and_is_put_off_by_sending`.
-        self.timers.ping = Some(now.mono.after(PING_INTERVAL));
+        self.timers.put_ping_off(now.mono);
         Ok(())
     }
 

@@ -6,8 +6,7 @@ use undertone_crypto::PublicKey;
 use crate::caps::Shared;
 use crate::frame::{Egress, Ingress};
 use crate::limits::{MAX_FRAME, MAX_PINGS, PING_INTERVAL};
-use crate::message::DisconnectReason;
-use crate::message::{EMPTY_LIST, id};
+use crate::message::{DisconnectReason, EMPTY_LIST, id};
 use crate::{rlp, snappy};
 
 /// A link whose keys are made.

@@ -9,7 +9,7 @@ use crate::caps::{BASE_LENGTH, Shared, shared};
 use crate::error::WireError;
 use crate::frame::{Read, codecs};
 use crate::handshake::{Keyed, Step};
-use crate::limits::{IDLE_BUFFER, MAX_EARLY, MAX_HELLO, MESSAGE_ID, PING_INTERVAL, READ_TIMEOUT};
+use crate::limits::{IDLE_BUFFER, MAX_EARLY, MAX_HELLO, MESSAGE_ID};
 use crate::message::{DisconnectReason, Hello, P2P_VERSION, id};
 use crate::{rlp, snappy};
 
@@ -106,8 +106,7 @@ impl Session {
                 return Err(fault);
             }
         };
-        self.timers =
-            Timers { deadline: now.mono.after(READ_TIMEOUT), ping: Some(now.mono.after(PING_INTERVAL)) };
+        self.timers = Timers::established(now.mono);
         self.events.push_back(Event::Established { hello, shared: shared.clone() });
         let pings = PingRate::new(now.mono);
         self.phase = Phase::Active(Box::new(Active { link: *link, shared, pong_owed: false, pings }));
@@ -158,7 +157,7 @@ impl Session {
             Read::Header { consumed } => return Ok(Front::Done(consumed)),
             Read::Body { data, consumed } => (data, consumed),
         };
-        self.timers.deadline = now.mono.after(READ_TIMEOUT);
+        self.timers.message(now.mono);
         let (message, payload) = split_id(frame)?;
         if message == id::DISCONNECT {
             return Ok(Front::Goodbye(DisconnectReason::decode(payload, active.link.snappy)));

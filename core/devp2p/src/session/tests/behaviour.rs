@@ -301,17 +301,39 @@ fn an_honest_pinger_is_never_cut_however_busy_we_are() {
 }
 
 #[test]
-fn a_ping_falls_due_after_silence_and_is_put_off_by_sending() {
+fn a_link_that_is_busy_both_ways_needs_no_ping() {
     let mut script = Script::established(12);
-    script.pass(SECOND * 10);
-    script.session.send(script.now, 0, 1, b"x").unwrap();
-    script.seen();
-    script.pass(SECOND * 14);
-    script.packed(16, b"alive");
-    assert_eq!(script.seen(), "");
+    for _ in 0..100 {
+        script.pass(SECOND);
+        script.packed(16, b"theirs");
+        script.session.send(script.now, 0, 1, &EMPTY_LIST).unwrap();
+        assert_eq!(script.seen(), "msg17(c0)");
+    }
+    // Then we say nothing, and they go on.
+    for _ in 0..14 {
+        script.pass(SECOND);
+        script.packed(16, b"theirs");
+        assert_eq!(script.seen(), "");
+    }
     script.pass(SECOND);
     assert_eq!(script.seen(), "msg2(c0)");
     assert_eq!(script.session.poll_timeout(), Some(script.now.mono.after(PING_INTERVAL)));
+}
+
+#[test]
+fn a_peer_that_only_answers_pings_is_kept_however_busy_we_are() {
+    let mut script = Script::established(32);
+    let mut pings = 0;
+    for second in 1..=300 {
+        script.pass(SECOND);
+        script.session.send(script.now, 0, 0, b"busy").unwrap();
+        if script.seen().contains("msg2(c0)") {
+            script.packed(id::PONG, &EMPTY_LIST);
+            pings += 1;
+        }
+        assert!(!script.session.is_closed(), "cut after {second} s");
+    }
+    assert_eq!(pings, 20);
 }
 
 #[test]
