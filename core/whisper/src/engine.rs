@@ -1,0 +1,699 @@
+//! The gossip machine.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use undertone_base::{FaultClass, Mono, Now, Severity};
+
+use crate::envelope::{Envelope, EnvelopeHash, RawEnvelope};
+use crate::limits::{
+    FUTURE_SECS, LAST_SECS, MAX_BUNDLE, MAX_MESSAGE, MAX_TTL, POOL_BYTES, POOL_ENVELOPES, TOLERANCE,
+    VERY_OLD_SECS,
+};
+use crate::peer::{InFlight, Peer, PeerId, Phase, Tolerant, Wishes, wants, widens};
+use crate::pool::{Origin, Pool, Removed};
+use crate::wire::{self, Messages, PacketCode, PacketFault, Service, Status};
+use crate::{Bloom, Pow, Topic};
+
+/// How a node takes part.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Least PoW that is accepted and announced.
+    pub min_pow: Pow,
+    /// Which topics are accepted and announced; `None` = all, as a relay does.
+    pub bloom: Option<Bloom>,
+    /// Whether envelopes of others are forwarded.
+    pub service: Service,
+    /// Which accepted envelopes become events.
+    pub watch: Watch,
+    /// Most envelopes in the pool.
+    pub max_envelopes: usize,
+    /// Most bytes of envelopes in the pool.
+    pub max_bytes: usize,
+}
+
+impl Default for Config {
+    /// A relay for Status clients: minimum [`Pow::STATUS_LARGE`], all topics, no events.
+    fn default() -> Self {
+        Self {
+            min_pow: Pow::STATUS_LARGE,
+            bloom: None,
+            service: Service::Full,
+            watch: Watch::Subscribed,
+            max_envelopes: POOL_ENVELOPES,
+            max_bytes: POOL_BYTES,
+        }
+    }
+}
+
+/// Which accepted envelopes become [`Event::Accepted`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Watch {
+    /// All (an archive).
+    All,
+    /// Those on a subscribed topic.
+    #[default]
+    Subscribed,
+}
+
+/// What comes in.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// A link with the capability stands. The peer id is new.
+    Connected(PeerId),
+    /// A link is gone.
+    Disconnected(PeerId),
+    /// A packet of the capability, decompressed.
+    Packet {
+        /// From.
+        peer: PeerId,
+        /// Its code inside the capability.
+        code: PacketCode,
+        /// Its body.
+        body: &'a [u8],
+    },
+    /// An envelope of our own.
+    Post(Envelope),
+    /// The link took the last [`Transmit::Packet`] of code [`PacketCode::MESSAGES`] for this peer.
+    Sent(PeerId),
+    /// A new filter for everybody; `None` = all topics.
+    SetBloom(Option<Bloom>),
+    /// A new minimum for everybody.
+    SetMinPow(Pow),
+    /// Envelopes on this topic become events. Counted: each needs its own `Unsubscribe`.
+    Subscribe(Topic),
+    /// They no longer do.
+    Unsubscribe(Topic),
+}
+
+/// What goes out to a link.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Transmit {
+    /// Close the link; the machine has forgotten the peer.
+    Disconnect {
+        /// Whose.
+        peer: PeerId,
+        /// The devp2p reason to send.
+        reason: u8,
+    },
+    /// Send a packet. Of code [`PacketCode::MESSAGES`] there is one at a time per peer: the next comes after
+    /// [`Input::Sent`].
+    Packet {
+        /// To.
+        peer: PeerId,
+        /// Its code inside the capability.
+        code: PacketCode,
+        /// Its body.
+        body: Vec<u8>,
+    },
+}
+
+/// For the layer above.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// An envelope is new here and on a watched topic.
+    Accepted {
+        /// It.
+        envelope: Envelope,
+        /// Who brought it first; `None` = posted here.
+        from: Option<PeerId>,
+    },
+    /// An envelope that was posted here left the pool.
+    Ended(EnvelopeHash),
+    /// The handshake is over: envelopes flow.
+    PeerReady(PeerId),
+    /// The link of a peer took an envelope that was posted here.
+    Sent {
+        /// Which.
+        hash: EnvelopeHash,
+        /// Whose link.
+        peer: PeerId,
+    },
+}
+
+/// Why an envelope is not taken. Only the last two are held against a peer, and only in numbers: an honest
+/// one has a wrong clock or an older version.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Made more than [`FUTURE_SECS`] ahead of our clock.
+    #[error("envelope from the future")]
+    Early,
+    /// Expired, or about to when it is our own.
+    #[error("envelope has expired")]
+    Expired,
+    /// Over the size limit.
+    #[error("envelope of {got} bytes is over the limit of {MAX_MESSAGE}")]
+    TooLarge {
+        /// Its nominal size in bytes.
+        got: usize,
+    },
+    /// A time to live of 0 (infinite PoW), above the expiry (wraps) or above [`MAX_TTL`].
+    #[error("envelope has no acceptable time to live")]
+    Ttl,
+    /// Expired more than [`VERY_OLD_SECS`] ago.
+    #[error("very old envelope")]
+    VeryOld,
+    /// Less PoW than we ask.
+    #[error("envelope with low pow")]
+    LowPow,
+    /// Outside our bloom filter.
+    #[error("envelope does not match the bloom filter")]
+    Unwanted,
+}
+
+impl Refusal {
+    /// The peer's, mild where honest peers do it too.
+    pub const fn fault(&self) -> FaultClass {
+        FaultClass::peer(match self {
+            Self::LowPow | Self::Unwanted => Severity::Serious,
+            _ => Severity::Mild,
+        })
+    }
+
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Early => "envelope.early",
+            Self::Expired => "envelope.expired",
+            Self::TooLarge { .. } => "envelope.too_large",
+            Self::Ttl => "envelope.ttl",
+            Self::VeryOld => "envelope.very_old",
+            Self::LowPow => "envelope.low_pow",
+            Self::Unwanted => "envelope.unwanted",
+        }
+    }
+}
+
+/// Why an input had no or no good effect.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A packet ended the link; [`Transmit::Disconnect`] follows.
+    #[error(transparent)]
+    Packet(#[from] PacketFault),
+    /// Our own envelope was not taken.
+    #[error(transparent)]
+    Post(#[from] Refusal),
+}
+
+impl Fault {
+    /// Whose.
+    pub const fn fault(&self) -> FaultClass {
+        match self {
+            Self::Packet(fault) => fault.fault(),
+            Self::Post(_) => FaultClass::Caller,
+        }
+    }
+
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Packet(fault) => fault.code(),
+            Self::Post(refusal) => refusal.code(),
+        }
+    }
+}
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Envelopes that entered the pool.
+    pub accepted: u64,
+    /// Envelopes that came again.
+    pub duplicates: u64,
+    /// Refused: too far in the future.
+    pub early: u64,
+    /// Removed to keep the pool within its limits.
+    pub evicted: u64,
+    /// Refused: expired or very old.
+    pub expired: u64,
+    /// Packets of unknown or untrusted codes.
+    pub ignored_packets: u64,
+    /// Refused: low PoW.
+    pub low_pow: u64,
+    /// Peers that were dropped for a fault.
+    pub dropped_peers: u64,
+    /// Envelopes that were put into packets.
+    pub relayed: u64,
+    /// Packets of envelopes.
+    pub bundles: u64,
+    /// Refused: size or time to live.
+    pub unacceptable: u64,
+    /// Refused: outside the bloom filter.
+    pub unwanted: u64,
+}
+
+/// The gossip of Whisper: peers, a pool, and who gets what.
+///
+/// Poll order after every call: [`Whisper::poll_event`], [`Whisper::poll_transmit`] until `None`, then
+/// [`Whisper::poll_timeout`].
+#[derive(Clone, Debug)]
+pub struct Whisper {
+    wishes: Wishes,
+    watch: Watch,
+    topics: BTreeMap<Topic, u32>,
+    pool: Pool,
+    peers: BTreeMap<PeerId, Peer>,
+    /// Deadlines of handshakes and second looks.
+    timers: BTreeSet<(Mono, PeerId)>,
+    /// Peers that may have something to get.
+    queue: VecDeque<PeerId>,
+    out: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    stats: Stats,
+    clock: Now,
+}
+
+impl Whisper {
+    /// A machine without peers and envelopes.
+    pub const fn new(config: &Config) -> Self {
+        Self {
+            wishes: Wishes {
+                // DEVIATION: geth's Whisper starts with a tolerance of 0.2 whatever its minimum is; a node started
+                // with 5.0 then accepts 0.2 for ever. Ours starts with the configured one, as Waku does
+                // (test `tolerance_windows`).
+                min_pow: Tolerant::new(config.min_pow),
+                bloom: Tolerant::new(config.bloom),
+                service: config.service,
+            },
+            watch: config.watch,
+            topics: BTreeMap::new(),
+            pool: Pool::new(config.max_envelopes, config.max_bytes),
+            peers: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            queue: VecDeque::new(),
+            out: VecDeque::new(),
+            events: VecDeque::new(),
+            stats: Stats {
+                accepted: 0,
+                duplicates: 0,
+                early: 0,
+                evicted: 0,
+                expired: 0,
+                ignored_packets: 0,
+                low_pow: 0,
+                dropped_peers: 0,
+                relayed: 0,
+                bundles: 0,
+                unacceptable: 0,
+                unwanted: 0,
+            },
+            clock: Now { mono: Mono::ZERO, unix: undertone_base::Unix::from_millis(0) },
+        }
+    }
+
+    /// Takes one input. Inputs of peers that are not connected have no effect.
+    ///
+    /// # Errors
+    /// [`Fault::Packet`] when a packet ended the link, [`Fault::Post`] when our own envelope was not taken.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) -> Result<(), Fault> {
+        self.clock = now;
+        match input {
+            Input::Connected(peer) => self.connected(now, peer),
+            Input::Disconnected(peer) => self.forget(peer),
+            Input::Packet { peer, code, body } => {
+                if let Err(fault) = self.packet(now, peer, code, body) {
+                    self.drop_peer(peer, fault);
+                    return Err(fault.into());
+                }
+            }
+            Input::Post(envelope) => self.post(now, envelope)?,
+            Input::Sent(peer) => self.sent(peer),
+            Input::SetBloom(bloom) => self.set_bloom(now, bloom),
+            Input::SetMinPow(pow) => {
+                self.wishes.min_pow.set(pow, now.mono, TOLERANCE, Pow::min);
+                self.announce(PacketCode::POW_REQUIREMENT, &wire::encode_pow(pow));
+            }
+            Input::Subscribe(topic) => *self.topics.entry(topic).or_default() += 1,
+            Input::Unsubscribe(topic) => {
+                if let Some(count) = self.topics.get_mut(&topic) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.topics.remove(&topic);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what is over: envelopes, waits, silent handshakes.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.clock = now;
+        let secs = now.unix.secs_u32();
+        while let Some(gone) = self.pool.pop_expired(secs) {
+            self.left_pool(gone);
+        }
+        if self.pool.release(secs) {
+            self.wake_all();
+        }
+        while let Some((at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now.mono) {
+            self.timers.remove(&(at, id));
+            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            if peer.is_silent(now.mono) {
+                self.drop_peer(id, PacketFault::Silent);
+            } else if peer.rescan(now.mono) {
+                self.wake(id);
+            }
+        }
+    }
+
+    /// What to send next, until `None`.
+    pub fn poll_transmit(&mut self, now: Now) -> Option<Transmit> {
+        if let Some(out) = self.out.pop_front() {
+            return Some(out);
+        }
+        while let Some(peer) = self.queue.pop_front() {
+            if let Some(body) = self.bundle(now, peer) {
+                return Some(Transmit::Packet { peer, code: PacketCode::MESSAGES, body });
+            }
+        }
+        None
+    }
+
+    /// What happened, until `None`.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Whisper::handle_timeout`] wants to be called next.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        let seconds = self.pool.next_change().map(|secs| {
+            let millis = u64::from(secs).saturating_mul(1_000).saturating_sub(self.clock.unix.millis());
+            self.clock.mono.after(Duration::from_millis(millis))
+        });
+        seconds.into_iter().chain(self.timers.first().map(|(at, _)| *at)).min()
+    }
+
+    /// Counters.
+    pub const fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Envelopes in the pool and their bytes.
+    pub fn pooled(&self) -> (usize, usize) {
+        (self.pool.len(), self.pool.bytes())
+    }
+
+    /// An envelope of the pool.
+    pub fn envelope(&self, hash: &EnvelopeHash) -> Option<&Envelope> {
+        self.pool.find(hash).and_then(|slot| self.pool.get(slot)).map(|(envelope, _)| envelope)
+    }
+
+    /// All envelopes of the pool, in no meaningful order.
+    pub fn envelopes(&self) -> impl Iterator<Item = &Envelope> {
+        self.pool.iter()
+    }
+
+    /// What each peer whose handshake is over announced.
+    pub fn ready_peers(&self) -> impl Iterator<Item = (PeerId, &Status)> {
+        self.peers.iter().filter_map(|(id, peer)| match &peer.phase {
+            Phase::Ready(status) => Some((*id, status)),
+            Phase::AwaitStatus { .. } => None,
+        })
+    }
+
+    /// What we announce.
+    pub const fn status(&self) -> Status {
+        self.wishes.status()
+    }
+
+    fn connected(&mut self, now: Now, id: PeerId) {
+        if self.peers.contains_key(&id) {
+            return;
+        }
+        let peer = Peer::new(now.mono);
+        if let Phase::AwaitStatus { until } = peer.phase {
+            self.timers.insert((until, id));
+        }
+        self.peers.insert(id, peer);
+        let body = self.wishes.status().encode();
+        self.out.push_back(Transmit::Packet { peer: id, code: PacketCode::STATUS, body });
+    }
+
+    fn forget(&mut self, id: PeerId) {
+        if self.peers.remove(&id).is_some() {
+            self.timers.retain(|(_, peer)| *peer != id);
+            self.queue.retain(|peer| *peer != id);
+            self.out.retain(|out| !matches!(out, Transmit::Packet { peer, .. } if *peer == id));
+        }
+    }
+
+    fn drop_peer(&mut self, id: PeerId, fault: PacketFault) {
+        self.forget(id);
+        self.stats.dropped_peers += 1;
+        self.out.push_back(Transmit::Disconnect { peer: id, reason: fault.reason() });
+    }
+
+    fn packet(&mut self, now: Now, id: PeerId, code: PacketCode, body: &[u8]) -> Result<(), PacketFault> {
+        let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
+        if body.len() > MAX_MESSAGE {
+            return Err(PacketFault::Oversized { got: body.len() });
+        }
+        let Phase::Ready(status) = &mut peer.phase else {
+            return self.first_packet(id, code, body);
+        };
+        let before = *status;
+        match code {
+            PacketCode::MESSAGES => return self.messages(now, id, body),
+            PacketCode::POW_REQUIREMENT => status.min_pow = wire::decode_pow(body)?,
+            PacketCode::BLOOM_FILTER => status.bloom = Some(wire::decode_bloom(body)?),
+            // A second Status is ignored, as is what needs trust: codes 126 and 127 and status-go's own.
+            _ => {
+                self.stats.ignored_packets += 1;
+                return Ok(());
+            }
+        }
+        let after = *status;
+        if widens(&before, &after) {
+            let at = peer.wants_more(now.mono);
+            self.timers.insert((at, id));
+            self.handle_timeout(now);
+        }
+        Ok(())
+    }
+
+    fn first_packet(&mut self, id: PeerId, code: PacketCode, body: &[u8]) -> Result<(), PacketFault> {
+        if code != PacketCode::STATUS {
+            return Err(PacketFault::BeforeStatus(code));
+        }
+        let status = Status::decode(body)?;
+        if status.service == Service::Light && self.wishes.service == Service::Light {
+            return Err(PacketFault::TwoLight);
+        }
+        if let Some(peer) = self.peers.get_mut(&id) {
+            if let Phase::AwaitStatus { until } = peer.phase {
+                self.timers.remove(&(until, id));
+            }
+            peer.phase = Phase::Ready(status);
+        }
+        self.events.push_back(Event::PeerReady(id));
+        self.wake(id);
+        Ok(())
+    }
+
+    fn messages(&mut self, now: Now, id: PeerId, body: &[u8]) -> Result<(), PacketFault> {
+        let end = self.pool.end();
+        let mut verdict = Ok(());
+        for raw in Messages::decode(body)?.iter() {
+            let Err(refusal) = self.receive(now, Some(id), &raw) else { continue };
+            self.count(refusal);
+            let serious = matches!(refusal, Refusal::LowPow | Refusal::Unwanted);
+            if serious && self.peers.get_mut(&id).is_some_and(|peer| peer.blame(now.mono)) {
+                // The rest of the packet is still taken, as geth does.
+                verdict = Err(PacketFault::Unwanted);
+            }
+        }
+        if self.pool.end() != end {
+            self.settle(now);
+        }
+        verdict
+    }
+
+    fn post(&mut self, now: Now, envelope: Envelope) -> Result<(), Refusal> {
+        let header = envelope.header();
+        if header.expiry < now.unix.secs_u32().saturating_add(LAST_SECS) {
+            return Err(Refusal::Expired);
+        }
+        let raw = RawEnvelope::decode(envelope.bytes()).map_err(|_| Refusal::Ttl)?;
+        self.receive(now, None, &raw)?;
+        self.settle(now);
+        Ok(())
+    }
+
+    /// The checks of `whisper.md` 1.1, cheap ones first, then the pool.
+    fn receive(&mut self, now: Now, from: Option<PeerId>, raw: &RawEnvelope<'_>) -> Result<(), Refusal> {
+        let secs = now.unix.secs_u32();
+        let sent = check_times(raw, secs)?;
+        if raw.size() > MAX_MESSAGE {
+            return Err(Refusal::TooLarge { got: raw.size() });
+        }
+        let hash = raw.hash();
+        if let Some(slot) = self.pool.find(&hash) {
+            self.stats.duplicates += 1;
+            if let Some(peer) = from.and_then(|id| self.peers.get_mut(&id)) {
+                peer.known.insert(slot);
+            }
+            return Ok(());
+        }
+        let work = raw.work();
+        let ahead = sent.checked_sub(secs).filter(|diff| *diff > 0);
+        let lived = ahead.map_or(raw.header.ttl, |diff| raw.header.ttl.saturating_add(diff + 1));
+        if from.is_some() {
+            let pow = work.geth(lived);
+            if !self.wishes.min_pow.any(now.mono, |min| pow >= min.value()) {
+                return Err(Refusal::LowPow);
+            }
+            let topic = raw.header.topic;
+            if !self.wishes.bloom.any(now.mono, |bloom| bloom.is_none_or(|b| b.wants(topic))) {
+                return Err(Refusal::Unwanted);
+            }
+        }
+        let envelope = raw.to_envelope(hash, &work);
+        if self.watch == Watch::All || self.topics.contains_key(&envelope.topic()) {
+            self.events.push_back(Event::Accepted { envelope: envelope.clone(), from });
+        }
+        let origin = if from.is_some() { Origin::Remote } else { Origin::Local };
+        let slot = self.pool.insert(envelope, origin, ahead.map(|_| sent));
+        if let Some(peer) = from.and_then(|id| self.peers.get_mut(&id)) {
+            peer.known.insert(slot);
+        }
+        self.stats.accepted += 1;
+        Ok(())
+    }
+
+    /// After envelopes came in: the pool fits its limits, and whoever may want them is asked.
+    fn settle(&mut self, now: Now) {
+        for gone in self.pool.shrink(now.unix.secs_u32()) {
+            self.stats.evicted += 1;
+            self.left_pool(gone);
+        }
+        self.wake_all();
+    }
+
+    fn left_pool(&mut self, gone: Removed) {
+        for peer in self.peers.values_mut() {
+            peer.known.remove(gone.slot);
+        }
+        if gone.origin == Origin::Local {
+            self.events.push_back(Event::Ended(gone.envelope.hash()));
+        }
+    }
+
+    fn sent(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if let Some(in_flight) = peer.in_flight.take() {
+            self.events.extend(in_flight.own.into_iter().map(|hash| Event::Sent { hash, peer: id }));
+            self.wake(id);
+        }
+    }
+
+    fn set_bloom(&mut self, now: Now, bloom: Option<Bloom>) {
+        let merge = |a: Option<Bloom>, b: Option<Bloom>| Some(a?.union(&b?));
+        self.wishes.bloom.set(bloom, now.mono, TOLERANCE, merge);
+        self.announce(PacketCode::BLOOM_FILTER, &wire::encode_bloom(&bloom.unwrap_or(Bloom::FULL)));
+    }
+
+    /// Sends the same to every peer. Its Status has already left, so nothing overtakes it.
+    fn announce(&mut self, code: PacketCode, body: &[u8]) {
+        for peer in self.peers.keys() {
+            self.out.push_back(Transmit::Packet { peer: *peer, code, body: body.to_vec() });
+        }
+    }
+
+    fn wake_all(&mut self) {
+        for (id, peer) in &mut self.peers {
+            enqueue(&mut self.queue, *id, peer);
+        }
+    }
+
+    fn wake(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            enqueue(&mut self.queue, id, peer);
+        }
+    }
+
+    /// The next packet of envelopes for a peer: all that it wants and has not, up to [`MAX_BUNDLE`]; a larger
+    /// envelope alone.
+    fn bundle(&mut self, now: Now, id: PeerId) -> Option<Vec<u8>> {
+        let peer = self.peers.get_mut(&id)?;
+        peer.queued = false;
+        let Phase::Ready(status) = peer.phase else { return None };
+        let last = now.unix.secs_u32().saturating_add(LAST_SECS);
+        let mut picked: Vec<&[u8]> = Vec::new();
+        let (mut len, mut own) = (0, Vec::new());
+        for (seq, slot, envelope, origin) in self.pool.arrivals(peer.cursor) {
+            let mine = origin == Origin::Local || self.wishes.service == Service::Full;
+            let wanted = mine && !peer.known.contains(slot) && wants(&status, envelope);
+            if wanted && envelope.header().expiry >= last {
+                let more = envelope.bytes().len();
+                if !picked.is_empty() && len + more > MAX_BUNDLE - LIST_HEADER {
+                    break;
+                }
+                len += more;
+                picked.push(envelope.bytes());
+                peer.known.insert(slot);
+                if origin == Origin::Local {
+                    own.push(envelope.hash());
+                }
+            }
+            peer.cursor = seq + 1;
+        }
+        if picked.is_empty() {
+            return None;
+        }
+        self.stats.bundles += 1;
+        self.stats.relayed += picked.len() as u64;
+        peer.in_flight = Some(InFlight { own });
+        Some(wire::encode_messages(picked.into_iter(), len))
+    }
+
+    const fn count(&mut self, refusal: Refusal) {
+        let counter = match refusal {
+            Refusal::Early => &mut self.stats.early,
+            Refusal::Expired | Refusal::VeryOld => &mut self.stats.expired,
+            Refusal::TooLarge { .. } | Refusal::Ttl => &mut self.stats.unacceptable,
+            Refusal::LowPow => &mut self.stats.low_pow,
+            Refusal::Unwanted => &mut self.stats.unwanted,
+        };
+        *counter += 1;
+    }
+}
+
+/// Bytes of the header of a list of up to 512 KiB.
+const LIST_HEADER: usize = 4;
+
+fn enqueue(queue: &mut VecDeque<PeerId>, id: PeerId, peer: &mut Peer) {
+    let ready = matches!(peer.phase, Phase::Ready(_));
+    if ready && !peer.queued && peer.in_flight.is_none() {
+        peer.queued = true;
+        queue.push_back(id);
+    }
+}
+
+/// Whether an envelope lives, by a clock of `now` Unix seconds; gives when it was made.
+///
+/// DEVIATION: geth and status-go take a ttl of 0 (infinite PoW), one above the expiry (both wrap around and refuse
+/// by chance) and one of 136 years. Here all three are refused, and nobody is dropped for any of it: the deployed
+/// status-go never drops for an envelope, and a clock that is wrong is not malice (test `acceptance_by_time`).
+fn check_times(raw: &RawEnvelope<'_>, now: u32) -> Result<u32, Refusal> {
+    let expiry = raw.header.expiry;
+    let sent = raw.sent().ok_or(Refusal::Ttl)?;
+    if raw.header.ttl == 0 || raw.header.ttl > MAX_TTL {
+        return Err(Refusal::Ttl);
+    }
+    if sent > now.saturating_add(FUTURE_SECS) {
+        return Err(Refusal::Early);
+    }
+    if expiry.saturating_add(VERY_OLD_SECS) < now {
+        return Err(Refusal::VeryOld);
+    }
+    if expiry < now {
+        return Err(Refusal::Expired);
+    }
+    Ok(sent)
+}

@@ -1,0 +1,99 @@
+//! Every number that bounds what a peer or a clock can do to us.
+
+use std::time::Duration;
+
+/// How far ahead of our clock an envelope may have been made, in seconds; exactly this passes
+/// (`geth: const DefaultSyncAllowance`).
+pub const FUTURE_SECS: u32 = 10;
+
+/// How long ago an envelope may have expired before it counts as very old, in seconds (`geth: 2 × sync allowance`).
+pub const VERY_OLD_SECS: u32 = 20;
+
+/// What expires within this many seconds is not forwarded: the next node's clock may be ahead and geth would
+/// hold a very old envelope against us (`whisper.md` 9, our choice).
+pub const LAST_SECS: u32 = 2;
+
+/// Longest accepted time to live in seconds. Our choice: the deployed clients use 10 to 50; a day leaves room
+/// for tools and keeps envelopes of 136 years out.
+pub const MAX_TTL: u32 = 86_400;
+
+/// How much later than the sealer's clock a receiver's divisor may count, in seconds of life. Our choice: a
+/// peer whose clock is a second behind adds one second or two to the life of what was just made.
+pub const SEAL_SKEW_SECS: u32 = 2;
+
+/// Largest body of a packet in bytes, and largest `20 + len(data)` (`geth: const DefaultMaxMessageSize`).
+pub const MAX_MESSAGE: usize = 1_048_576;
+
+/// Largest body of a packet of several envelopes that we send, in bytes (`whisper.md` 5.4, suggestion).
+pub const MAX_BUNDLE: usize = 512 * 1024;
+
+/// Largest data field that any node takes in a packet of its own, in bytes (`whisper.md` 1).
+pub const MAX_DATA: usize = 1_048_540;
+
+/// Most envelopes in the pool. Our choice: an hour of 30 envelopes per second, well above what B12 measures.
+pub const POOL_ENVELOPES: usize = 131_072;
+
+/// Most bytes of envelopes in the pool. Our choice.
+pub const POOL_BYTES: usize = 128 * 1024 * 1024;
+
+/// After an overflow the pool is emptied to this many sixteenths of its limits, so that the pass over all
+/// envelopes is paid once for many. Our choice.
+pub const POOL_LOW_WATER_16THS: usize = 15;
+
+/// How long an earlier minimum PoW or bloom filter is still accepted after a change
+/// (`geth: 10 s`, the time for the news to arrive).
+pub const TOLERANCE: Duration = Duration::from_secs(10);
+
+/// How long a peer may be silent about its Status. Our choice, devp2p's read timeout; nim and parity: 5 s.
+pub const STATUS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// At most one look over the whole pool per peer in this time, however often it changes its wishes.
+/// Our choice: each such packet of ten bytes costs a pass over the pool.
+pub const RESCAN_EVERY: Duration = Duration::from_secs(1);
+
+/// Envelopes of low PoW or outside our bloom that a peer may send at once before it is dropped. Our choice:
+/// an honest peer sends some while news of a change travels, or when its divisor differs (nim).
+pub const MAX_FAULTS: u32 = 64;
+
+/// One such fault is forgiven in this time. Our choice.
+pub const FORGIVE_EVERY: Duration = Duration::from_secs(1);
+
+/// Jobs that are out at once. Our choice: more than any pool has workers.
+pub const MAX_JOBS: usize = 32;
+
+/// Envelopes that wait for a trial decryption; above it the oldest is dropped and counted. Our choice.
+pub const MAX_INBOX: usize = 4_096;
+
+/// Sends that wait for a peer, a key or a proof of work; above it a send fails as overloaded. Our choice.
+pub const MAX_OUTBOX: usize = 1_024;
+
+/// Bytes of payload of these sends. Our choice.
+pub const MAX_OUTBOX_BYTES: usize = 64 * 1024 * 1024;
+
+/// Sends that are being sealed at once. Our choice: leaves room for opening among [`MAX_JOBS`].
+pub const MAX_SEALING: usize = 16;
+
+/// How often a send is sealed again because its envelope was too old when it was done. Our choice.
+pub const MAX_SEAL_TRIES: u32 = 3;
+
+/// Data hashes of received messages that are remembered; above it the oldest is forgotten. Our choice.
+pub const MAX_SEEN: usize = 65_536;
+
+/// How long they are remembered at least, if there are not too many: header fields are not authenticated, so
+/// the same data can come again in a fresh envelope (`whisper.md` 9, replay and mutation). Our choice.
+pub const SEEN_FOR: Duration = Duration::from_secs(600);
+
+/// Keys of routes that are kept; above it one that nobody listens on is forgotten. Our choice.
+pub const MAX_ROUTE_KEYS: usize = 8_192;
+
+/// Longest wait of a blended send (`geth: const transmissionCycle`, its 300 ms tick).
+pub const MAX_BLEND: Duration = Duration::from_millis(300);
+
+/// Largest payload of a send in bytes. Our choice: sealed and enveloped it stays 3 KiB below [`MAX_DATA`].
+pub const MAX_PAYLOAD: usize = MAX_MESSAGE - 4_096;
+
+/// More leading zero bits are never searched for: about an hour of one core. Our choice.
+pub const MAX_POW_BITS: u32 = 34;
+
+/// Attempts per wanted one before a search gives up: it fails with probability e⁻⁶⁴. Our choice.
+pub const POW_PATIENCE: u64 = 64;

@@ -1,0 +1,262 @@
+//! The pool: every living envelope once, bounded, in order of arrival.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::envelope::{Envelope, EnvelopeHash};
+use crate::limits::POOL_LOW_WATER_16THS;
+
+/// Where an envelope is. Reused after it is gone.
+pub(crate) type Slot = u32;
+
+/// Whose an envelope is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Origin {
+    /// Posted here: evicted last, reported when sent and when it ends.
+    Local,
+    /// A peer's.
+    Remote,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    envelope: Envelope,
+    /// Position in the order of arrival; unset while it is held.
+    seq: Option<u64>,
+    origin: Origin,
+}
+
+/// Envelopes by slot, hash, expiry and arrival.
+///
+/// The hash index is keyed by the first eight bytes of the hash and the slot: half the memory of the whole hash;
+/// the rest is compared in the entry, so a liar who finds two equal prefixes (2^32 work) gains one comparison.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    entries: Vec<Option<Entry>>,
+    free: Vec<Slot>,
+    by_hash: BTreeSet<(u64, Slot)>,
+    by_expiry: BTreeSet<(u32, Slot)>,
+    held: BTreeSet<(u32, Slot)>,
+    arrival: BTreeMap<u64, Slot>,
+    next_seq: u64,
+    bytes: usize,
+    max_count: usize,
+    max_bytes: usize,
+}
+
+/// What left the pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Removed {
+    pub(crate) slot: Slot,
+    pub(crate) envelope: Envelope,
+    pub(crate) origin: Origin,
+}
+
+impl Pool {
+    pub(crate) const fn new(max_count: usize, max_bytes: usize) -> Self {
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+            by_hash: BTreeSet::new(),
+            by_expiry: BTreeSet::new(),
+            held: BTreeSet::new(),
+            arrival: BTreeMap::new(),
+            next_seq: 0,
+            bytes: 0,
+            max_count,
+            max_bytes,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_hash.len()
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// One after the youngest arrival.
+    pub(crate) const fn end(&self) -> u64 {
+        self.next_seq
+    }
+
+    pub(crate) fn find(&self, hash: &EnvelopeHash) -> Option<Slot> {
+        let prefix = prefix(hash);
+        self.by_hash
+            .range((prefix, 0)..=(prefix, Slot::MAX))
+            .map(|(_, slot)| *slot)
+            .find(|slot| self.get(*slot).is_some_and(|(envelope, _)| envelope.hash() == *hash))
+    }
+
+    pub(crate) fn get(&self, slot: Slot) -> Option<(&Envelope, Origin)> {
+        let entry = self.entries.get(usize::try_from(slot).ok()?)?.as_ref()?;
+        Some((&entry.envelope, entry.origin))
+    }
+
+    /// Arrivals from `seq` on. Held envelopes are not among them.
+    pub(crate) fn arrivals(&self, seq: u64) -> impl Iterator<Item = (u64, Slot, &Envelope, Origin)> {
+        self.arrival.range(seq..).filter_map(|(seq, slot)| {
+            let (envelope, origin) = self.get(*slot)?;
+            Some((*seq, *slot, envelope, origin))
+        })
+    }
+
+    /// Every envelope, held ones too, by slot.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Envelope> {
+        self.entries.iter().flatten().map(|entry| &entry.envelope)
+    }
+
+    /// Takes an envelope that is not here. With `held_until`, in Unix seconds, it arrives only then.
+    pub(crate) fn insert(&mut self, envelope: Envelope, origin: Origin, held_until: Option<u32>) -> Slot {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            if self.entries.len() == self.entries.capacity() {
+                // An eighth more, not twice as much: the slack is memory that no envelope uses.
+                self.entries.reserve_exact(self.entries.len() / 8 + 64);
+            }
+            self.entries.push(None);
+            Slot::try_from(self.entries.len().saturating_sub(1)).unwrap_or(Slot::MAX)
+        });
+        self.bytes = self.bytes.saturating_add(envelope.bytes().len());
+        self.by_hash.insert((prefix(&envelope.hash()), slot));
+        self.by_expiry.insert((envelope.header().expiry, slot));
+        if let Some(entry) = self.entry(slot) {
+            *entry = Some(Entry { envelope, seq: None, origin });
+        }
+        match held_until {
+            Some(due) => {
+                self.held.insert((due, slot));
+            }
+            None => self.arrive(slot),
+        }
+        slot
+    }
+
+    /// Lets what is held until `now` (Unix seconds) or earlier arrive; says whether anything did.
+    pub(crate) fn release(&mut self, now: u32) -> bool {
+        let mut any = false;
+        while let Some((due, slot)) = self.held.first().copied().filter(|(due, _)| *due <= now) {
+            self.held.remove(&(due, slot));
+            self.arrive(slot);
+            any = true;
+        }
+        any
+    }
+
+    /// When the next held envelope is due and the next one expires, in Unix seconds.
+    pub(crate) fn next_change(&self) -> Option<u32> {
+        let due = self.held.first().map(|(due, _)| *due);
+        let gone = self.by_expiry.first().map(|(expiry, _)| expiry.saturating_add(1));
+        due.into_iter().chain(gone).min()
+    }
+
+    /// Takes out one envelope with expiry before `now` (Unix seconds).
+    pub(crate) fn pop_expired(&mut self, now: u32) -> Option<Removed> {
+        let (_, slot) = self.by_expiry.first().copied().filter(|(expiry, _)| *expiry < now)?;
+        self.remove(slot)
+    }
+
+    /// Makes the pool fit its limits again: lowest PoW × remaining life first, so an envelope that cost much or
+    /// has most of its life left stays; local ones last. One pass frees a sixteenth of the limits.
+    pub(crate) fn shrink(&mut self, now: u32) -> Vec<Removed> {
+        if self.len() <= self.max_count && self.bytes <= self.max_bytes {
+            return Vec::new();
+        }
+        let mut ranked: Vec<(f64, Slot)> = Vec::with_capacity(self.len());
+        for (index, entry) in self.entries.iter().enumerate() {
+            if let (Some(entry), Ok(slot)) = (entry, Slot::try_from(index)) {
+                ranked.push((worth(entry, now), slot));
+            }
+        }
+        ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let (count, bytes) = (low_water(self.max_count), low_water(self.max_bytes));
+        let mut gone = Vec::new();
+        for (_, slot) in ranked {
+            if self.len() <= count && self.bytes <= bytes {
+                break;
+            }
+            gone.extend(self.remove(slot));
+        }
+        gone
+    }
+
+    fn remove(&mut self, slot: Slot) -> Option<Removed> {
+        let Entry { envelope, seq, origin } = self.entry(slot)?.take()?;
+        self.free.push(slot);
+        self.bytes = self.bytes.saturating_sub(envelope.bytes().len());
+        self.by_hash.remove(&(prefix(&envelope.hash()), slot));
+        self.by_expiry.remove(&(envelope.header().expiry, slot));
+        match seq {
+            Some(seq) => {
+                self.arrival.remove(&seq);
+            }
+            None => {
+                let due = envelope.header().expiry.wrapping_sub(envelope.header().ttl);
+                self.held.remove(&(due, slot));
+            }
+        }
+        Some(Removed { slot, envelope, origin })
+    }
+
+    fn arrive(&mut self, slot: Slot) {
+        let seq = self.next_seq;
+        if let Some(Some(entry)) = self.entry(slot) {
+            entry.seq = Some(seq);
+            self.next_seq += 1;
+            self.arrival.insert(seq, slot);
+        }
+    }
+
+    fn entry(&mut self, slot: Slot) -> Option<&mut Option<Entry>> {
+        self.entries.get_mut(usize::try_from(slot).ok()?)
+    }
+}
+
+const fn low_water(limit: usize) -> usize {
+    limit - limit / 16 * (16 - POOL_LOW_WATER_16THS)
+}
+
+fn worth(entry: &Entry, now: u32) -> f64 {
+    match entry.origin {
+        Origin::Local => f64::INFINITY,
+        Origin::Remote => {
+            let left = entry.envelope.header().expiry.saturating_sub(now).saturating_add(1);
+            entry.envelope.strict_pow() * f64::from(left)
+        }
+    }
+}
+
+fn prefix(hash: &EnvelopeHash) -> u64 {
+    hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// A set of slots, a bit each.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Slots(Vec<u64>);
+
+impl Slots {
+    pub(crate) fn contains(&self, slot: Slot) -> bool {
+        let (word, bit) = place(slot);
+        self.0.get(word).is_some_and(|w| w & bit != 0)
+    }
+
+    pub(crate) fn insert(&mut self, slot: Slot) {
+        let (word, bit) = place(slot);
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        if let Some(w) = self.0.get_mut(word) {
+            *w |= bit;
+        }
+    }
+
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        let (word, bit) = place(slot);
+        if let Some(w) = self.0.get_mut(word) {
+            *w &= !bit;
+        }
+    }
+}
+
+fn place(slot: Slot) -> (usize, u64) {
+    (usize::try_from(slot / 64).unwrap_or(usize::MAX), 1 << (slot % 64))
+}

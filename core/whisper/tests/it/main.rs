@@ -1,0 +1,9 @@
+//! What only the whole can show: the contract, networks, and the transport over time.
+#![allow(clippy::unwrap_used, clippy::unreachable, reason = "helpers of tests are outside test functions")]
+
+mod networks;
+mod transport;
+
+mod conformance {
+    undertone_transport::transport_conformance!(undertone_whisper::testing::WhisperNetwork);
+}
