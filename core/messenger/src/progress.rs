@@ -69,16 +69,21 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         }
     }
 
-    /// A one-to-one message is tried for as long as it takes, except that a proof of work which cannot be
-    /// found (a difficulty that this machine cannot meet) is tried [`MAX_ATTEMPTS`] times.
+    /// A one-to-one message is tried for as long as it takes, unless it is too large, or its proof of work was
+    /// not found in [`MAX_ATTEMPTS`] sendings (a difficulty that this machine cannot meet).
     fn failed_pending(&mut self, key: &[u8], why: Failure) -> Result<(), Fault> {
         let Some(pending) = self.pending(key)? else { return Ok(()) };
         let id = self.message_of(&pending);
         let unsent = self.message(&id)?.is_some_and(|m| rank(m.state) < rank(MessageState::Sent));
-        let hopeless = why == Failure::ProofOfWork && pending.attempts().saturating_add(1) >= MAX_ATTEMPTS;
-        if unsent && hopeless {
+        let attempts = pending.attempts().saturating_add(1);
+        let reason = match why {
+            Failure::TooLarge => Some(FailReason::TooLarge),
+            Failure::ProofOfWork if attempts >= MAX_ATTEMPTS => Some(FailReason::ProofOfWork),
+            _ => None,
+        };
+        if let Some(reason) = reason.filter(|_| unsent) {
             self.tx.delete(Table::Pending, key)?;
-            return self.advance(&id, MessageState::Failed(FailReason::ProofOfWork));
+            return self.advance(&id, MessageState::Failed(reason));
         }
         self.schedule(key, pending)
     }
@@ -91,9 +96,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         why: Failure,
     ) -> Result<(), Fault> {
         let failures = row.failures.saturating_add(1);
-        if failures >= MAX_ATTEMPTS {
+        if failures >= MAX_ATTEMPTS || why == Failure::TooLarge {
             self.remove_send(id)?;
             let reason = match why {
+                Failure::TooLarge => FailReason::TooLarge,
                 Failure::ProofOfWork => FailReason::ProofOfWork,
                 _ => FailReason::NobodyTookIt,
             };
@@ -176,12 +182,11 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 }
 
+/// The wait after a number of failures, counted from one.
 fn retry_after(failures: u32) -> Duration {
-    let [first, .., last] = RETRY_AFTER;
-    match usize::try_from(failures) {
-        Ok(n) if n > 1 => RETRY_AFTER.get(n.saturating_sub(1)).copied().unwrap_or(last),
-        _ => first,
-    }
+    let [.., last] = RETRY_AFTER;
+    let at = usize::try_from(failures).unwrap_or(usize::MAX).saturating_sub(1);
+    RETRY_AFTER.get(at).copied().unwrap_or(last)
 }
 
 /// States move up this ladder only. A failure is below delivery: an acknowledgement that comes after all is

@@ -44,6 +44,8 @@ pub struct Party {
     pub hold: Option<Vec<Event>>,
     /// Lets the write of this number in the next received payload fail; that payload is then lost, as in a crash.
     pub crash_at: Option<usize>,
+    /// The same for the next step of any kind: a receipt, news of a send, a timeout.
+    pub crash_any: Option<usize>,
 }
 
 impl<N: Network> World<N> {
@@ -61,6 +63,7 @@ impl<N: Network> World<N> {
             twice: false,
             hold: None,
             crash_at: None,
+            crash_any: None,
         };
         let parties = people.iter().map(party).collect();
         let mut world = Self { net, people, parties };
@@ -188,7 +191,7 @@ impl<N: Network> World<N> {
                 self.hear(at);
                 if self.parties[at].wake <= self.net.now().unix {
                     self.parties[at].wake = Unix::from_millis(u64::MAX);
-                    self.step(at, Input::Timeout).expect("a timeout is taken");
+                    self.shaken(at, Input::Timeout);
                 }
             }
         }
@@ -197,7 +200,7 @@ impl<N: Network> World<N> {
     fn hear(&mut self, at: usize) {
         for event in self.net.events(at) {
             if !matches!(event, Event::Received(_)) {
-                self.step(at, Input::Transport(event)).expect("progress is taken");
+                self.shaken(at, Input::Transport(event));
                 continue;
             }
             let party = &mut self.parties[at];
@@ -213,6 +216,9 @@ impl<N: Network> World<N> {
 
     /// Gives an event to a messenger, as often as its weather says.
     pub fn deliver(&mut self, at: usize, event: Event) {
+        if self.parties[at].crash_any.is_some() {
+            return self.shaken(at, Input::Transport(event));
+        }
         let crash = self.parties[at].crash_at.take();
         if self.parties[at].twice {
             self.step(at, Input::Transport(event.clone())).expect("received");
@@ -225,6 +231,16 @@ impl<N: Network> World<N> {
             }
             Err(Fault::Store(_)) if crash.is_some() => self.restart(at),
             Err(fault) => panic!("a received payload is no fault of ours: {fault}"),
+        }
+    }
+
+    /// A step at which the process may die; then it starts again, and the input is lost.
+    fn shaken(&mut self, at: usize, input: Input) {
+        let crash = self.parties[at].crash_any.take();
+        match self.step_with(at, input, crash) {
+            Ok(()) => {}
+            Err(Fault::Store(_)) if crash.is_some() => self.restart(at),
+            Err(fault) => panic!("no fault of ours: {fault}"),
         }
     }
 

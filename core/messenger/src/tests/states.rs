@@ -121,10 +121,11 @@ fn a_public_message_is_tried_six_times() {
 }
 
 #[test]
-fn a_one_to_one_message_is_tried_for_ever_but_an_impossible_proof_of_work_is_not() {
+fn a_one_to_one_message_is_tried_for_ever_unless_that_is_hopeless() {
     for (why, end) in [
         (Failure::Expired, MessageState::Queued),
         (Failure::ProofOfWork, MessageState::Failed(FailReason::ProofOfWork)),
+        (Failure::TooLarge, MessageState::Failed(FailReason::TooLarge)),
     ] {
         let mut side = Side::new(1);
         let (id, send) = side.say(&peer(2), "hello?");
@@ -140,6 +141,14 @@ fn a_one_to_one_message_is_tried_for_ever_but_an_impossible_proof_of_work_is_not
         assert_eq!(side.state(&id), end);
         assert_eq!(side.rows(Table::Pending), usize::from(end == MessageState::Queued));
     }
+}
+
+#[test]
+fn a_public_message_that_is_too_large_fails_at_once() {
+    let mut side = Side::new(1);
+    let (_, send) = side.say(&lab(), "hello");
+    let effects = side.progress(send.id, Progress::Failed(Failure::TooLarge));
+    assert_eq!(states(&effects), [MessageState::Failed(FailReason::TooLarge)]);
 }
 
 #[test]
@@ -236,6 +245,30 @@ fn delivery_before_the_news_of_the_relay_stays_delivery() {
     }
     assert_eq!(alice.state(&id), MessageState::Delivered);
     assert_eq!((alice.rows(Table::Pending), alice.rows(Table::Due)), (0, 0));
+}
+
+#[test]
+fn a_start_hands_over_again_what_no_peer_took() {
+    let (mut alice, mut bob) = acquainted();
+    let (id, send) = alice.say(&ChatId::OneToOne(bob.key()), "hello?");
+    let (_, public) = alice.say(&lab(), "anybody?");
+    let (_, failed) = alice.say(&lab(), "hm");
+    alice.progress(failed.id, Progress::Failed(Failure::Expired));
+    let effects = alice.open();
+    let again: Vec<_> = sends(&effects).into_iter().cloned().collect();
+    assert_eq!(
+        again.len(),
+        3,
+        "the direct one, the public one, a contact code; what waits for its time waits"
+    );
+    assert_eq!((&again[0].payload, &again[0].route), (&send.payload, &send.route));
+    assert_eq!((&again[1].payload, &again[1].route), (&public.payload, &public.route));
+    assert!(again.iter().all(|new| new.id > failed.id), "under new ids");
+    // News of the last run's send is no news of this one.
+    assert!(states(&alice.progress(send.id, Progress::Relayed)).is_empty());
+    alice.progress(again[0].id, Progress::Relayed);
+    assert_eq!(alice.state(&id), MessageState::Sent);
+    assert_eq!(messages(&bob.hear(alice.key(), &again[0])).len(), 1);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The messenger's suite over every transport, and the originals' own messages.
 
+mod model;
+
 mod over_memory {
     undertone_messenger::messenger_suite!(undertone_transport::memory::MemoryNetwork);
 }
