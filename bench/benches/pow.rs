@@ -1,2 +1,59 @@
-//! placeholder
-fn main() {}
+//! Row B3: attempts at a proof of work on one core, and beside them the search of the originals, which hashes
+//! all of the envelope for each attempt, over the same Keccak.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a bench")]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use undertone_bench::random_bytes;
+use undertone_crypto::keccak256;
+use undertone_whisper::pow::{Search, SearchStep, leading_zeros, ratio};
+use undertone_whisper::{Header, Pow, Topic};
+
+const HEADER: Header = Header { expiry: 1_600_000_050, ttl: 50, topic: Topic::from_bytes([1, 2, 3, 4]) };
+
+/// Nobody finds this many zero bits while a bench runs.
+const BITS: u32 = 33;
+
+fn attempts(c: &mut Criterion) {
+    for (size, name, whole) in [(400, "400 B", 100u64), (64 * 1024, "64 KiB", 4)] {
+        let mut group = c.benchmark_group(format!("B3 attempts, {name}"));
+        let data = random_bytes(size);
+        group.throughput(Throughput::Elements(1_000));
+        group.bench_function("midstate", |b| midstate(b, &data));
+        group.throughput(Throughput::Elements(whole));
+        group.bench_function("whole envelope", |b| naive(b, &data, whole));
+        group.finish();
+    }
+}
+
+fn midstate(b: &mut criterion::Bencher<'_>, data: &[u8]) {
+    let target = Pow::new(ratio(BITS, data.len() + 64, HEADER.ttl + 60)).unwrap();
+    let fresh = Search::new(HEADER, data.to_vec(), target, 0x1234_5678_9abc_def0).unwrap();
+    assert!(fresh.bits() >= BITS - 1, "{} bits", fresh.bits());
+    let mut search = Some(fresh.clone());
+    b.iter(|| {
+        search = match search.take().unwrap().run(1_000) {
+            SearchStep::Continue(search) => Some(search),
+            SearchStep::Done(_) => Some(fresh.clone()),
+        };
+    });
+}
+
+fn naive(b: &mut criterion::Bencher<'_>, data: &[u8], attempts: u64) {
+    let mut buffer = HEADER.encode_short(data);
+    let at = buffer.len();
+    buffer.resize(at + 8, 0);
+    let mut nonce = 0x1234_5678_9abc_def0u64;
+    b.iter(|| {
+        for _ in 0..attempts {
+            nonce = nonce.wrapping_add(1);
+            buffer.truncate(at);
+            buffer.extend_from_slice(&nonce.to_be_bytes());
+            black_box(leading_zeros(&keccak256(&buffer)) >= BITS);
+        }
+    });
+}
+
+criterion_group!(name = benches; config = undertone_bench::criterion(); targets = attempts);
+criterion_main!(benches);

@@ -1,11 +1,16 @@
-//! Row B5: frames through two sessions, and handshakes on the responder's side.
+//! Row B5: frames in each direction, and handshakes on each side. All on one core.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench")]
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use std::time::{Duration, Instant};
+
+use criterion::{BatchSize, Bencher, Criterion, Throughput, criterion_group, criterion_main};
 use undertone_base::Now;
+use undertone_bench::{ChaCha20Rng, random_bytes, rng};
 use undertone_devp2p::handshake::{Initiator, Recipient, Step};
 use undertone_devp2p::{Admission, Capability, Config, Event, NodeKey, Offer, Session};
-use undertone_support::{ChaCha20Rng, rng};
+
+/// Frames that wait to be read at a time: few, so that they are warm as if they just came.
+const WAITING: u64 = 8;
 
 fn config(key: NodeKey) -> Config {
     Config::new(key, "bench", vec![Offer { capability: Capability::new("shh", 6), length: 128 }])
@@ -36,53 +41,97 @@ fn shuttle(from: &mut Session, to: &mut Session, rng: &mut ChaCha20Rng) {
     }
 }
 
-fn frames(c: &mut Criterion) {
-    let mut group = c.benchmark_group("rlpx/frames");
-    for size in [400usize, 64 * 1024, 512 * 1024] {
-        // Random bytes: snappy can save nothing, as with sealed envelopes.
-        let mut payload = vec![0; size];
-        rand_core_fill(&mut payload);
-        group.throughput(Throughput::Bytes(size as u64));
-        group.bench_function(format!("write and read {size} B"), |b| {
-            let mut rng = rng(1);
-            let (mut left, mut right) = pair(&mut rng);
-            b.iter(|| {
-                left.send(Now::default(), 0, 1, &payload).unwrap();
-                let bytes = left.poll_transmit().unwrap();
-                right.receive(Now::default(), &bytes, &mut rng);
-                right.poll_event().unwrap()
-            });
-        });
-    }
-    group.finish();
+fn write(session: &mut Session, payload: &[u8]) -> Vec<u8> {
+    session.send(Now::default(), 0, 1, payload).unwrap();
+    session.poll_transmit().unwrap()
 }
 
-fn handshakes(c: &mut Criterion) {
-    c.bench_function("rlpx/handshake responder", |b| {
-        let mut rng = rng(2);
-        let (initiator, responder) = (NodeKey::random(&mut rng), NodeKey::random(&mut rng));
-        let (_, auth) = Initiator::start(&initiator, responder.public(), &mut rng);
-        b.iter_batched(
-            Recipient::new,
-            |phase| match phase.read(&responder, &auth, &mut rng).unwrap() {
-                Step::Done(done, _) => done,
-                Step::More(..) => std::process::abort(),
-            },
-            BatchSize::SmallInput,
-        );
+fn read(session: &mut Session, bytes: &[u8], rng: &mut ChaCha20Rng) -> Event {
+    session.receive(Now::default(), bytes, rng);
+    session.poll_event().unwrap()
+}
+
+fn frames(c: &mut Criterion) {
+    type Routine = fn(&mut Bencher<'_>, &[u8]);
+    let directions: [(&str, Routine); 3] =
+        [("write", only_write), ("read", only_read), ("write and read", write_and_read)];
+    for (direction, routine) in directions {
+        let mut group = c.benchmark_group(format!("B5 frames, {direction}"));
+        for (size, name) in [(400, "400 B"), (64 * 1024, "64 KiB"), (512 * 1024, "512 KiB")] {
+            let payload = random_bytes(size);
+            group.throughput(Throughput::Bytes(u64::try_from(size).unwrap()));
+            group.bench_function(name, |b| routine(b, &payload));
+        }
+        group.finish();
+    }
+}
+
+fn only_write(b: &mut Bencher<'_>, payload: &[u8]) {
+    let (mut left, _) = pair(&mut rng(1));
+    b.iter(|| write(&mut left, payload));
+}
+
+fn only_read(b: &mut Bencher<'_>, payload: &[u8]) {
+    let mut rng = rng(1);
+    let (mut left, mut right) = pair(&mut rng);
+    b.iter_batched(
+        || write(&mut left, payload),
+        |bytes| read(&mut right, &bytes, &mut rng),
+        BatchSize::NumIterations(WAITING),
+    );
+}
+
+fn write_and_read(b: &mut Bencher<'_>, payload: &[u8]) {
+    let mut rng = rng(1);
+    let (mut left, mut right) = pair(&mut rng);
+    b.iter(|| {
+        let bytes = write(&mut left, payload);
+        read(&mut right, &bytes, &mut rng)
     });
 }
 
-fn rand_core_fill(bytes: &mut [u8]) {
-    use undertone_base::Secret;
-    let mut rng = rng(3);
-    for chunk in bytes.chunks_mut(32) {
-        let random = Secret::<32>::random(&mut rng);
-        for (to, from) in chunk.iter_mut().zip(random.expose()) {
-            *to = *from;
+fn handshakes(c: &mut Criterion) {
+    let mut group = c.benchmark_group("B5 handshake");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("responder", responder);
+    group.bench_function("initiator", initiator);
+    group.finish();
+}
+
+/// From the auth packet to the keys and the ack.
+fn responder(b: &mut Bencher<'_>) {
+    let mut rng = rng(2);
+    let (left, right) = (NodeKey::random(&mut rng), NodeKey::random(&mut rng));
+    let (_, auth) = Initiator::start(&left, right.public(), &mut rng);
+    b.iter(|| done(Recipient::new().read(&right, &auth, &mut rng).unwrap()));
+}
+
+/// Both halves of the initiator; the answer between them is not counted.
+fn initiator(b: &mut Bencher<'_>) {
+    let mut rng = rng(2);
+    let (left, right) = (NodeKey::random(&mut rng), NodeKey::random(&mut rng));
+    b.iter_custom(|times| {
+        let mut spent = Duration::ZERO;
+        for _ in 0..times {
+            let start = Instant::now();
+            let (phase, auth) = Initiator::start(&left, right.public(), &mut rng);
+            spent += start.elapsed();
+            let (_, ack) = done(Recipient::new().read(&right, &auth, &mut rng).unwrap());
+            let start = Instant::now();
+            let keyed = done(phase.read(&left, &ack).unwrap());
+            spent += start.elapsed();
+            drop(keyed);
         }
+        spent
+    });
+}
+
+fn done<S, T>(step: Step<S, T>) -> T {
+    match step {
+        Step::Done(value, _) => value,
+        Step::More(..) => std::process::abort(),
     }
 }
 
-criterion_group!(benches, frames, handshakes);
+criterion_group!(name = benches; config = undertone_bench::criterion(); targets = frames, handshakes);
 criterion_main!(benches);
