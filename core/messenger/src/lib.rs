@@ -34,6 +34,9 @@
 //! | Pending (one-to-one) | it is composed | its acknowledgement, by the peer it went to |
 //! | Due | a peer took it, or it failed | 5 s, 15 s, 60 s, then 600 s later; then it is sealed anew |
 //!
+//! A contact code of the recipient, which every start publishes, brings what is due later forward: whoever was
+//! away for an hour does not wait ten minutes more.
+//!
 //! So every pending message waits either for the transport (Outbox) or for the clock (Due), over any number
 //! of restarts; only one that was given up waits for neither, and its late acknowledgement still counts.
 //! A public message has no acknowledgement: it is tried six times and is done when a peer took it.

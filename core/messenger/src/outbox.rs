@@ -64,6 +64,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     /// Makes our bundle known to whoever wants to write to us, unless the last one still waits for a peer.
+    ///
+    /// DEVIATION: the original first publishes two minutes after a start, so that a device that is looked at for
+    /// a minute never does (`messenger.md` trap 16). Here each start publishes at once. Pinned by
+    /// `a_start_listens_publishes_and_names_the_device_once`.
     pub(crate) fn publish_contact_code(&mut self) -> Result<(), Fault> {
         self.state.contact_code_due = self.now.unix.after(CONTACT_CODE_EVERY);
         if let Some(id) = self.state.contact_code_send

@@ -129,6 +129,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     /// Moves a message of ours forward; never back.
+    ///
+    /// DEVIATION: the original stores "sending" and leaves the rest to its client; "sent" there means that one
+    /// peer took it, and delivery is not shown at all (`messenger.md` traps 4, 15). Here each state is stored,
+    /// and delivery is the acknowledgement. Pinned by `one_to_one_both_ways`.
     pub(crate) fn advance(&mut self, id: &MessageId, state: MessageState) -> Result<(), Fault> {
         let Some(mut message) = self.message(id)? else { return Ok(()) };
         if rank(state) <= rank(message.state) {

@@ -29,10 +29,10 @@ use crate::fault::Fault;
 use crate::io::{Notice, Protection, Sizes, Trace, TraceStep, Undecodable};
 use crate::limits::{ACK_PAYLOAD, MAX_QUEUED_ACKS, RESENDS_PER_STEP};
 use crate::outbox::Sent;
-use crate::rows::{Carries, Due, OutboxRow, pending_key};
+use crate::rows::{Carries, Due, OutboxRow, contact_key, pending_key};
 use crate::security::protection;
 use crate::step::{Step, Stop};
-use crate::store::{StoreTx, Table};
+use crate::store::{Order, StoreTx, Table};
 
 /// Codes of what only this layer refuses.
 mod code {
@@ -61,6 +61,12 @@ enum Body {
 }
 
 impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
+    /// Takes one payload in.
+    ///
+    /// DEVIATION: the original acknowledges before it looks at a message, loses a whole poll when one row cannot
+    /// be saved, and shows nothing of either (`messenger.md` traps 2, 3). Here only what is valid and written
+    /// is acknowledged, in the same transaction. Pinned by `only_the_valid_bodies_of_a_payload_are_acknowledged`
+    /// and `crash_points_of_a_receipt`.
     pub(crate) fn received(&mut self, received: &Received) -> Result<(), Stop> {
         if received.author == *self.own() {
             return Err(Stop::Ignored); // M1
@@ -73,7 +79,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         }
     }
 
-    /// The bundle around it is the message.
+    /// The bundle around it is the message; and that its owner has started, so what waits for its time to be
+    /// sent again is sent now.
     fn received_contact_code(&mut self, received: &Received, owner: &PublicKey) -> Result<(), Stop> {
         if received.author != *owner || self.chat(&ChatId::OneToOne(*owner))?.is_none() {
             return Err(Stop::Ignored); // M3
@@ -84,6 +91,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         }
         let metadata = opened.payload.map_or(0, |payload| payload.len());
         self.admit(owner)?;
+        self.bring_forward(owner)?;
         self.notify(Notice::Trace(Box::new(Trace {
             message: None,
             peer: Some(*owner),
@@ -242,6 +250,16 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Ok(true)
     }
 
+    /// A person is back. Not more than one step sends, and nothing sooner than 5 s after it was last sent.
+    fn bring_forward(&mut self, person: &PublicKey) -> Result<(), Fault> {
+        let rows =
+            self.tx.scan_prefix(Table::Pending, &contact_key(person), Order::Ascending, RESENDS_PER_STEP)?;
+        for (key, _) in rows {
+            self.requested(&key)?;
+        }
+        Ok(())
+    }
+
     /// Checks a body and files what is in it. Writes nothing if it refuses.
     fn body(&mut self, body: Vec<u8>, arrival: Arrival<'_>) -> Result<Result<(), Undecodable>, Fault> {
         let metadata = body.len();
@@ -327,6 +345,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
 }
 
 /// Everything that a one-to-one body can be checked for without the store.
+///
+/// DEVIATION: the original files a message under whichever chat its sender names (`messenger.md` trap 13,
+/// `payloads.md` trap 17) and under whoever once signed it (`security.md` S14). Pinned by
+/// `m2_a_public_message_stays_in_the_chat_it_names` and `m6_only_the_author_itself_speaks_in_a_chat_of_two`.
 fn check_body(body: Vec<u8>, arrival: Arrival<'_>) -> Result<Body, Undecodable> {
     let received = arrival.received;
     let identified = RawMetadata::decode(body)
@@ -364,6 +386,10 @@ const fn perhaps_switched_off(error: &OpenError) -> bool {
 
 /// M5, and that the bytes are signed metadata or hold nothing but such: else they are what they look like, a
 /// broken message of the security layer.
+///
+/// DEVIATION: the original takes any bytes that the security layer cannot read as a message of the envelope's
+/// signer, unsigned ones too (`messenger.md` trap 1). Here they are signed metadata in an envelope that was
+/// encrypted to us, or refused. Pinned by `m5_bare_messages_need_the_transport_to_have_sealed_them`.
 fn check_switched_off(received: &Received, own: &PublicKey, error: &OpenError) -> Result<(), Stop> {
     let for_us = received.sealed_to == Some(*own) || matches!(received.route, Route::Negotiated(_));
     let direct = |body: Vec<u8>| {

@@ -169,6 +169,23 @@ pub fn an_offline_recipient_gets_it_later<N: Network>() {
     world.check();
 }
 
+/// Whoever starts again says so with its contact code, and what has waited for minutes comes at once.
+pub fn a_recipient_that_starts_gets_it_at_once<N: Network>() {
+    let mut world = World::<N>::new(3);
+    meet(&mut world);
+    let (alice, bob) = (world.with(0), world.with(1));
+    world.set_online(1, false);
+    let id = world.say(0, &bob, "call me when you are back");
+    world.run(Duration::from_secs(100));
+    assert_eq!(world.message(0, &id).state, MessageState::Sent);
+    world.set_online(1, true);
+    world.restart(1);
+    world.run(TRIP);
+    assert_eq!(world.texts(1, &alice)[2..], ["call me when you are back"]);
+    assert_eq!(world.message(0, &id).state, MessageState::Delivered);
+    world.check();
+}
+
 /// A lost message is sent again after 5 s, 15 s and 60 s, and arrives once.
 pub fn lost_messages_are_sent_again<N: Network>() {
     let mut world = World::<N>::new(2);
@@ -343,7 +360,8 @@ macro_rules! messenger_suite {
     ($network:ty) => {
         $crate::messenger_suite!(@each $network,
             one_to_one_both_ways, a_contact_code_comes_first, public_chat, out_of_order_and_twice,
-            an_offline_sender_waits, an_offline_recipient_gets_it_later, lost_messages_are_sent_again,
+            an_offline_sender_waits, an_offline_recipient_gets_it_later,
+            a_recipient_that_starts_gets_it_at_once, lost_messages_are_sent_again,
             a_lost_acknowledgement_is_repeated, a_restart_goes_on_in_the_same_session,
             crash_points_of_a_send, crash_points_of_a_receipt, without_forward_secrecy, runs_repeat);
     };

@@ -68,6 +68,35 @@ fn the_contact_code_is_published_every_six_hours_unless_one_still_waits() {
 }
 
 #[test]
+fn a_start_that_fails_at_any_write_can_be_tried_again() {
+    let mut side = Side::new(1);
+    side.say(&lab(), "public");
+    side.say(&peer(2), "direct");
+    let before = side.store.clone();
+    let mut writes = 0;
+    loop {
+        let mut tx = crate::suite::Failing { store: &mut side.store, left: Some(writes) };
+        match side.messenger.open(&mut tx, side.now, &mut side.dice) {
+            Ok(effects) => {
+                assert_eq!(sends(&effects).len(), 3);
+                break;
+            }
+            Err(fault) => assert_eq!(fault, Fault::Store(undertone_base::StoreError::Unavailable)),
+        }
+        side.store = before.clone();
+        writes += 1;
+    }
+    assert!(writes >= 6, "three sends moved, the state: {writes}");
+    assert_eq!(side.rows(Table::Outbox), 3);
+}
+
+#[test]
+fn a_messenger_prints_nothing_but_its_key() {
+    let side = Side::new(0xa1);
+    assert_eq!(format!("{:?}", side.messenger), "Messenger(PublicKey(04ab5d2e79…))");
+}
+
+#[test]
 fn texts_that_no_receiver_takes_are_refused_and_change_nothing() {
     let mut side = Side::new(1);
     let before = side.store.clone();
