@@ -1,0 +1,241 @@
+//! What goes in and out of the gossip machine.
+
+use undertone_base::{FaultClass, Severity};
+
+use crate::envelope::{Envelope, EnvelopeHash};
+use crate::limits::{MAX_MESSAGE, POOL_BYTES, POOL_ENVELOPES};
+use crate::peer::PeerId;
+use crate::wire::{PacketCode, PacketFault, Service};
+use crate::{Bloom, Pow, Topic};
+
+/// How a node takes part.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Least PoW that is accepted and announced.
+    pub min_pow: Pow,
+    /// Which topics are accepted and announced; `None` = all, as a relay does.
+    pub bloom: Option<Bloom>,
+    /// Whether envelopes of others are forwarded.
+    pub service: Service,
+    /// Which accepted envelopes become events.
+    pub watch: Watch,
+    /// Most envelopes in the pool.
+    pub max_envelopes: usize,
+    /// Most bytes of envelopes in the pool.
+    pub max_bytes: usize,
+}
+
+impl Default for Config {
+    /// A relay for Status clients: minimum [`Pow::STATUS_LARGE`], all topics, no events.
+    fn default() -> Self {
+        Self {
+            min_pow: Pow::STATUS_LARGE,
+            bloom: None,
+            service: Service::Full,
+            watch: Watch::Subscribed,
+            max_envelopes: POOL_ENVELOPES,
+            max_bytes: POOL_BYTES,
+        }
+    }
+}
+
+/// Which accepted envelopes become [`Event::Accepted`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Watch {
+    /// All (an archive).
+    All,
+    /// Those on a subscribed topic.
+    #[default]
+    Subscribed,
+}
+
+/// What comes in.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// A link with the capability stands. The peer id is new.
+    Connected(PeerId),
+    /// A link is gone.
+    Disconnected(PeerId),
+    /// A packet of the capability, decompressed.
+    Packet {
+        /// From.
+        peer: PeerId,
+        /// Its code inside the capability.
+        code: PacketCode,
+        /// Its body.
+        body: &'a [u8],
+    },
+    /// An envelope of our own.
+    Post(Envelope),
+    /// The link took the last [`Transmit::Packet`] of code [`PacketCode::MESSAGES`] for this peer.
+    Sent(PeerId),
+    /// A new filter for everybody; `None` = all topics.
+    SetBloom(Option<Bloom>),
+    /// A new minimum for everybody.
+    SetMinPow(Pow),
+    /// Envelopes on this topic become events. Counted: each needs its own `Unsubscribe`.
+    Subscribe(Topic),
+    /// They no longer do.
+    Unsubscribe(Topic),
+}
+
+/// What goes out to a link.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Transmit {
+    /// Close the link; the machine has forgotten the peer.
+    Disconnect {
+        /// Whose.
+        peer: PeerId,
+        /// The devp2p reason to send.
+        reason: u8,
+    },
+    /// Send a packet. Of code [`PacketCode::MESSAGES`] there is one at a time per peer: the next comes after
+    /// [`Input::Sent`].
+    Packet {
+        /// To.
+        peer: PeerId,
+        /// Its code inside the capability.
+        code: PacketCode,
+        /// Its body.
+        body: Vec<u8>,
+    },
+}
+
+/// For the layer above.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// An envelope is new here and on a watched topic.
+    Accepted {
+        /// It.
+        envelope: Envelope,
+        /// Who brought it first; `None` = posted here.
+        from: Option<PeerId>,
+    },
+    /// An envelope that was posted here left the pool.
+    Ended(EnvelopeHash),
+    /// The handshake is over: envelopes flow.
+    PeerReady(PeerId),
+    /// The link of a peer took an envelope that was posted here.
+    Sent {
+        /// Which.
+        hash: EnvelopeHash,
+        /// Whose link.
+        peer: PeerId,
+    },
+}
+
+/// Why an envelope is not taken. Only the last two are held against a peer, and only in numbers: an honest
+/// one has a wrong clock or an older version.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Made more than [`FUTURE_SECS`](crate::limits::FUTURE_SECS) ahead of our clock.
+    #[error("envelope from the future")]
+    Early,
+    /// Expired, or about to when it is our own.
+    #[error("envelope has expired")]
+    Expired,
+    /// Over the size limit.
+    #[error("envelope of {got} bytes is over the limit of {MAX_MESSAGE}")]
+    TooLarge {
+        /// Its nominal size in bytes.
+        got: usize,
+    },
+    /// A time to live of 0 (infinite PoW), above the expiry (wraps) or above [`MAX_TTL`](crate::limits::MAX_TTL).
+    #[error("envelope has no acceptable time to live")]
+    Ttl,
+    /// Expired more than [`VERY_OLD_SECS`](crate::limits::VERY_OLD_SECS) ago.
+    #[error("very old envelope")]
+    VeryOld,
+    /// Less PoW than we ask.
+    #[error("envelope with low pow")]
+    LowPow,
+    /// Outside our bloom filter.
+    #[error("envelope does not match the bloom filter")]
+    Unwanted,
+}
+
+impl Refusal {
+    /// The peer's, mild where honest peers do it too.
+    pub const fn fault(&self) -> FaultClass {
+        FaultClass::peer(match self {
+            Self::LowPow | Self::Unwanted => Severity::Serious,
+            _ => Severity::Mild,
+        })
+    }
+
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Early => "envelope.early",
+            Self::Expired => "envelope.expired",
+            Self::TooLarge { .. } => "envelope.too_large",
+            Self::Ttl => "envelope.ttl",
+            Self::VeryOld => "envelope.very_old",
+            Self::LowPow => "envelope.low_pow",
+            Self::Unwanted => "envelope.unwanted",
+        }
+    }
+}
+
+/// Why an input had no or no good effect.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A packet ended the link; [`Transmit::Disconnect`] follows.
+    #[error(transparent)]
+    Packet(#[from] PacketFault),
+    /// Our own envelope was not taken.
+    #[error(transparent)]
+    Post(#[from] Refusal),
+}
+
+impl Fault {
+    /// Whose.
+    pub const fn fault(&self) -> FaultClass {
+        match self {
+            Self::Packet(fault) => fault.fault(),
+            Self::Post(_) => FaultClass::Caller,
+        }
+    }
+
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Packet(fault) => fault.code(),
+            Self::Post(refusal) => refusal.code(),
+        }
+    }
+}
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Envelopes that entered the pool.
+    pub accepted: u64,
+    /// Envelopes that came again.
+    pub duplicates: u64,
+    /// Refused: too far in the future.
+    pub early: u64,
+    /// Removed to keep the pool within its limits.
+    pub evicted: u64,
+    /// Refused: expired or very old.
+    pub expired: u64,
+    /// Packets of unknown or untrusted codes.
+    pub ignored_packets: u64,
+    /// Refused: low PoW.
+    pub low_pow: u64,
+    /// Peers that were dropped for a fault.
+    pub dropped_peers: u64,
+    /// Envelopes that were put into packets.
+    pub relayed: u64,
+    /// Packets of envelopes.
+    pub bundles: u64,
+    /// Refused: size or time to live.
+    pub unacceptable: u64,
+    /// Refused: outside the bloom filter.
+    pub unwanted: u64,
+}
