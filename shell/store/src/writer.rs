@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::thread;
 
@@ -39,14 +39,38 @@ pub trait Machine: Send + 'static {
 
 /// The one way to a database: a queue to the thread that owns it and the machine.
 ///
-/// Clones are the same writer. When the last one goes, what is queued is still done and committed, and the file closed,
-/// by a thread that nobody waits for; [`Writer::close`] waits.
+/// Clones are the same writer. Dropping the last one waits until what is queued is done and committed, the file closed
+/// and the thread ended; [`Writer::close`] does the same and says how it went.
 ///
 /// A batch never waits for more inputs: it takes those that are there, so a lone input is committed at once, and while a
 /// commit is on its way to the disk the next batch gathers.
 pub struct Writer<M: Machine> {
+    // Dropped before `thread`: the thread ends when the last sender is gone, and only then is it waited for.
     requests: mpsc::Sender<Request<M>>,
     counters: Arc<Counters>,
+    thread: Arc<Thread>,
+}
+
+/// The thread, waited for. OpenSSL's per-thread state is torn down as a thread ends, and its global state as the
+/// process does: when the two meet, the process dies of a double free.
+#[derive(Debug)]
+struct Thread(Mutex<Option<thread::JoinHandle<()>>>);
+
+impl Thread {
+    fn join(&self) {
+        let handle = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A query may hold the last handle: the thread cannot wait for itself.
+        if let Some(handle) = handle.filter(|handle| handle.thread().id() != thread::current().id()) {
+            // Its panics were caught and reported by the worker.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.join();
+    }
 }
 
 impl<M: Machine> Writer<M> {
@@ -58,8 +82,8 @@ impl<M: Machine> Writer<M> {
         let (requests, queue) = mpsc::channel(limits::QUEUE);
         let counters = Arc::<Counters>::default();
         let worker = Worker::new(database, machine, clock, queue, Arc::clone(&counters));
-        thread::Builder::new().name("store".to_owned()).spawn(move || worker.run())?;
-        Ok(Self { requests, counters })
+        let handle = thread::Builder::new().name("store".to_owned()).spawn(move || worker.run())?;
+        Ok(Self { requests, counters, thread: Arc::new(Thread(Mutex::new(Some(handle)))) })
     }
 
     /// Hands over an input, waiting for room, and waits for its output. Dropping the future before the input was queued
@@ -137,7 +161,10 @@ impl<M: Machine> Writer<M> {
     pub async fn close(&self) -> Result<(), WriterError> {
         let (reply, closed) = oneshot::channel();
         self.requests.send(Request::Close(reply)).await.map_err(|_| self.counters.gone())?;
-        closed.await.unwrap_or_else(|_| Err(self.counters.gone()))
+        let closed = closed.await.unwrap_or_else(|_| Err(self.counters.gone()));
+        // A matter of microseconds: closing was its last work.
+        self.thread.join();
+        closed
     }
 
     /// [`Writer::close`] for a plain thread.
@@ -167,7 +194,11 @@ impl<M: Machine> Writer<M> {
 
 impl<M: Machine> Clone for Writer<M> {
     fn clone(&self) -> Self {
-        Self { requests: self.requests.clone(), counters: Arc::clone(&self.counters) }
+        Self {
+            requests: self.requests.clone(),
+            counters: Arc::clone(&self.counters),
+            thread: Arc::clone(&self.thread),
+        }
     }
 }
 
