@@ -1,5 +1,7 @@
 //! The ratchet layer on the messenger's transaction.
 
+use std::collections::BTreeSet;
+
 use rand_core::CryptoRng;
 use undertone_base::{Secret, StoreError};
 use undertone_crypto::PublicKey;
@@ -10,7 +12,7 @@ use crate::chat::ChatId;
 use crate::fault::Fault;
 use crate::io::{Pfs, Protection};
 use crate::limits::{MAX_PEOPLE, MAX_ROWS};
-use crate::rows::{Address, ContactRow};
+use crate::rows::{Address, ContactRow, contact_key};
 use crate::staged::Staged;
 use crate::step::Step;
 use crate::store::{Order, StoreTx, Table};
@@ -65,26 +67,28 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// Bundles are signed by whoever makes a key, and every message may carry four: without this, anyone
     /// could fill the store.
     pub(crate) fn admit(&mut self, author: &PublicKey) -> Result<bool, Fault> {
-        let own = *self.own();
-        let mut admitted = vec![own];
-        let mut seen = vec![own];
-        for key in self.identities_written() {
-            if seen.contains(&key) {
-                continue;
-            }
-            seen.push(key);
-            if self.knows(&key)? || (key == *author && self.make_acquaintance(&key)?) {
-                admitted.push(key);
+        let own = contact_key(self.own());
+        let mut forgotten = BTreeSet::new();
+        for identity in self.identities_written() {
+            let known = match PublicKey::from_compressed(&identity) {
+                Ok(key) => {
+                    identity == own
+                        || self.knows(&key)?
+                        || (key == *author && self.make_acquaintance(&key)?)
+                }
+                Err(_) => false,
+            };
+            if !known {
+                forgotten.insert(identity);
             }
         }
-        let forgets = |key: &[u8]| identity_of(key).is_some_and(|key| !admitted.contains(&key));
         for table in OF_PEERS {
-            self.tx.retain(table, |key| !forgets(key));
+            self.tx.retain(table, |key| identity_of(key).is_none_or(|of| !forgotten.contains(&of)));
         }
-        Ok(!seen.contains(author) || admitted.contains(author))
+        Ok(!forgotten.contains(&contact_key(author)))
     }
 
-    fn identities_written(&self) -> Vec<PublicKey> {
+    fn identities_written(&self) -> BTreeSet<[u8; 33]> {
         OF_PEERS.iter().flat_map(|table| self.tx.written(*table)).filter_map(identity_of).collect()
     }
 
@@ -119,8 +123,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
 /// Tables whose keys are `own identity (33) || identity of the peer (33) || …`.
 const OF_PEERS: [Table; 4] = [Table::Device, Table::Negotiated, Table::Session, Table::Skipped];
 
-fn identity_of(key: &[u8]) -> Option<PublicKey> {
-    PublicKey::from_compressed(key.get(33..66)?).ok()
+fn identity_of(key: &[u8]) -> Option<[u8; 33]> {
+    key.get(33..66)?.try_into().ok()
 }
 
 pub(crate) const fn protection(of: ratchet::Protection) -> Protection {
