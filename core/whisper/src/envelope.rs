@@ -149,15 +149,14 @@ impl<'a> RawEnvelope<'a> {
 
     /// An exact-size copy, with what was computed before.
     pub fn to_envelope(&self, hash: EnvelopeHash, work: &Work) -> Envelope {
-        let data_end = self.raw.len().saturating_sub(self.nonce_len);
-        let data_at = data_end.saturating_sub(self.data.len());
+        let data_at = self.raw.len().saturating_sub(self.nonce_len + self.data.len());
         Envelope {
             raw: self.raw.into(),
             hash,
             header: self.header,
-            data_at: u32::try_from(data_at).unwrap_or(u32::MAX),
-            data_end: u32::try_from(data_end).unwrap_or(u32::MAX),
             strict_pow: work.strict(self.header.ttl),
+            data_at: u8::try_from(data_at).unwrap_or(u8::MAX),
+            nonce_len: u8::try_from(self.nonce_len).unwrap_or(u8::MAX),
         }
     }
 }
@@ -193,9 +192,11 @@ pub struct Envelope {
     raw: Arc<[u8]>,
     hash: EnvelopeHash,
     header: Header,
-    data_at: u32,
-    data_end: u32,
     strict_pow: f64,
+    /// Where the data begins: at most 25, after a list header, two integers, a topic and a string header.
+    data_at: u8,
+    /// Bytes behind the data: at most 9.
+    nonce_len: u8,
 }
 
 impl Envelope {
@@ -232,8 +233,8 @@ impl Envelope {
 
     /// Sealed data.
     pub fn data(&self) -> &[u8] {
-        let at = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-        self.raw.get(at(self.data_at)..at(self.data_end)).unwrap_or_default()
+        let end = self.raw.len().saturating_sub(self.nonce_len.into());
+        self.raw.get(self.data_at.into()..end).unwrap_or_default()
     }
 
     /// When it was made: expiry minus ttl.

@@ -20,10 +20,13 @@ pub(crate) enum Origin {
 #[derive(Clone, Debug)]
 struct Entry {
     envelope: Envelope,
-    /// Position in the order of arrival; unset while it is held.
-    seq: Option<u64>,
+    /// Position in the order of arrival; [`HELD`] while it is held.
+    seq: u64,
     origin: Origin,
 }
+
+/// No position: a number that no count of arrivals reaches.
+const HELD: u64 = u64::MAX;
 
 /// Envelopes by slot, hash, expiry and arrival.
 ///
@@ -120,7 +123,7 @@ impl Pool {
         self.by_hash.insert((prefix(&envelope.hash()), slot));
         self.by_expiry.insert((envelope.header().expiry, slot));
         if let Some(entry) = self.entry(slot) {
-            *entry = Some(Entry { envelope, seq: None, origin });
+            *entry = Some(Entry { envelope, seq: HELD, origin });
         }
         match held_until {
             Some(due) => {
@@ -185,14 +188,11 @@ impl Pool {
         self.bytes = self.bytes.saturating_sub(envelope.bytes().len());
         self.by_hash.remove(&(prefix(&envelope.hash()), slot));
         self.by_expiry.remove(&(envelope.header().expiry, slot));
-        match seq {
-            Some(seq) => {
-                self.arrival.remove(&seq);
-            }
-            None => {
-                let due = envelope.header().expiry.wrapping_sub(envelope.header().ttl);
-                self.held.remove(&(due, slot));
-            }
+        if seq == HELD {
+            let due = envelope.header().expiry.wrapping_sub(envelope.header().ttl);
+            self.held.remove(&(due, slot));
+        } else {
+            self.arrival.remove(&seq);
         }
         Some(Removed { slot, envelope, origin })
     }
@@ -200,7 +200,7 @@ impl Pool {
     fn arrive(&mut self, slot: Slot) {
         let seq = self.next_seq;
         if let Some(Some(entry)) = self.entry(slot) {
-            entry.seq = Some(seq);
+            entry.seq = seq;
             self.next_seq += 1;
             self.arrival.insert(seq, slot);
         }
