@@ -183,6 +183,9 @@ pub enum NetEvent {
     Writable {
         /// Which.
         peer: PeerId,
+        /// How many messages that is: as many as `Net::send` has taken for this peer since it connected, or fewer
+        /// when it has taken more meanwhile.
+        written: u64,
     },
     /// The connection is over.
     Disconnected {

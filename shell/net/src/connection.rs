@@ -70,6 +70,8 @@ struct Connection {
     write_until: Instant,
     /// Something was taken from the inbox since the last [`NetEvent::Writable`].
     writable_owed: bool,
+    /// Messages taken from the inbox so far.
+    taken: u64,
     /// There is work that no wait would notice.
     more: bool,
     /// Waits for the node; holds what one read gave.
@@ -113,6 +115,7 @@ impl Connection {
             written: 0,
             write_until: Instant::now(),
             writable_owed: false,
+            taken: 0,
             more: false,
             outbox: VecDeque::new(),
             events,
@@ -196,6 +199,7 @@ impl Connection {
     fn took(&mut self, message: &Outgoing) {
         self.inbox.taken(message);
         self.writable_owed = true;
+        self.taken = self.taken.saturating_add(1);
     }
 
     /// One read, if bytes are there. The buffer lives as long as the read, so that an idle peer has none.
@@ -325,7 +329,7 @@ impl Connection {
         if let Some(slot) = &self.slot
             && std::mem::take(&mut self.writable_owed)
         {
-            self.outbox.push_back(NetEvent::Writable { peer: slot.peer });
+            self.outbox.push_back(NetEvent::Writable { peer: slot.peer, written: self.taken });
             self.hand_over();
         }
     }

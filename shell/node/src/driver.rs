@@ -21,11 +21,22 @@ pub(crate) struct Driver {
     pool: Pool,
     env: Environment,
     events: mpsc::Sender<NodeEvent>,
+    stop: CancellationToken,
     results: (mpsc::Sender<JobDone>, mpsc::Receiver<JobDone>),
-    /// Links with the capability, and which of the link's capabilities it is.
-    links: BTreeMap<PeerId, (undertone_net::PeerId, usize)>,
+    links: BTreeMap<PeerId, Link>,
     /// Jobs that found no room in the pool.
     deferred: Vec<undertone_whisper::Job>,
+}
+
+/// A link with the capability.
+struct Link {
+    peer: undertone_net::PeerId,
+    /// Which of the link's capabilities it is.
+    capability: usize,
+    /// Packets handed to the link so far.
+    sent: u64,
+    /// The packet of envelopes that is under way, by its place among them.
+    envelopes: Option<u64>,
 }
 
 impl Driver {
@@ -35,18 +46,20 @@ impl Driver {
         pool: Pool,
         env: Environment,
         events: mpsc::Sender<NodeEvent>,
+        stop: CancellationToken,
     ) -> Self {
         let results = mpsc::channel(limits::RESULTS);
-        Self { whisper, net, pool, env, events, results, links: BTreeMap::new(), deferred: Vec::new() }
+        let (links, deferred) = (BTreeMap::new(), Vec::new());
+        Self { whisper, net, pool, env, events, stop, results, links, deferred }
     }
 
-    /// Runs until `stop`. Order of service: shutdown, results, commands, timers, network.
+    /// Runs until the token is cancelled. Order of service: shutdown, results, commands, timers, network.
     pub(crate) async fn run(
         mut self,
-        stop: CancellationToken,
         mut commands: mpsc::Receiver<Command>,
         mut network: mpsc::Receiver<NetEvent>,
     ) {
+        let stop = self.stop.clone();
         let mut batch = Vec::with_capacity(limits::BATCH);
         let mut commanded = true;
         loop {
@@ -59,7 +72,7 @@ impl Driver {
                     self.whisper.job_done(now, done);
                 }
                 command = commands.recv(), if commanded => match command {
-                    Some(command) => self.command(command),
+                    Some(command) => self.command(command).await,
                     None => commanded = false,
                 },
                 () = wait => self.whisper.handle_timeout(self.env.now()),
@@ -74,6 +87,8 @@ impl Driver {
             }
             self.pump().await;
         }
+        // First the results: a worker that waits for room there would never end.
+        self.results.1.close();
         self.pool.close();
     }
 
@@ -88,7 +103,7 @@ impl Driver {
         }
     }
 
-    fn command(&mut self, command: Command) {
+    async fn command(&mut self, command: Command) {
         let now = self.env.now();
         let id = match &command {
             Command::Send(send) => Some(send.id),
@@ -101,7 +116,8 @@ impl Driver {
                 CommandError::TooLarge { .. } => Failure::TooLarge,
                 _ => Failure::Refused,
             };
-            self.tell(NodeEvent::Transport(Event::Progress { id, progress: Progress::Failed(failure) }));
+            let progress = Progress::Failed(failure);
+            self.say(NodeEvent::Transport(Event::Progress { id, progress })).await;
         }
     }
 
@@ -111,12 +127,13 @@ impl Driver {
             NetEvent::Connected { peer, shared, .. } => {
                 let shh = shared.iter().position(|s| s.capability.name == b"shh");
                 let Some(capability) = shh else { return };
-                self.links.insert(whisper_id(peer), (peer, capability));
+                let link = Link { peer, capability, sent: 0, envelopes: None };
+                self.links.insert(whisper_id(peer), link);
                 self.handle(Input::Connected(whisper_id(peer)));
                 self.say_peers().await;
             }
             NetEvent::Message { peer, capability, code, payload } => {
-                if self.links.get(&whisper_id(peer)) == Some(&(peer, capability)) {
+                if self.links.get(&whisper_id(peer)).is_some_and(|link| link.capability == capability) {
                     let code = PacketCode(code);
                     let input = Input::Packet { peer: whisper_id(peer), code, body: &payload };
                     if let Err(fault) = self.whisper.handle(now, input) {
@@ -124,8 +141,11 @@ impl Driver {
                     }
                 }
             }
-            NetEvent::Writable { peer } => {
-                if self.links.contains_key(&whisper_id(peer)) {
+            NetEvent::Writable { peer, written } => {
+                let Some(link) = self.links.get_mut(&whisper_id(peer)) else { return };
+                // Only what is on the socket counts as sent.
+                if link.envelopes.is_some_and(|place| place <= written) {
+                    link.envelopes = None;
                     self.handle(Input::Sent(whisper_id(peer)));
                 }
             }
@@ -162,21 +182,22 @@ impl Driver {
         match transmit {
             Transmit::Disconnect { peer, reason } => {
                 let reason = DisconnectReason::from_wire(u64::from(reason));
-                if let Some((link, _)) = self.links.get(&peer) {
-                    self.net.disconnect(*link, reason);
+                if let Some(link) = self.links.get(&peer) {
+                    self.net.disconnect(link.peer, reason);
                 }
             }
             Transmit::Packet { peer, code, body } => {
-                let Some((link, capability)) = self.links.get(&peer).copied() else { return };
-                if let Err(refused) = self.net.send(link, capability, code.0, body) {
+                let Some(link) = self.links.get_mut(&peer) else { return };
+                if let Err(refused) = self.net.send(link.peer, link.capability, code.0, body) {
                     // The machine has one packet of envelopes under way per peer and a few bytes besides: a
                     // link that cannot take that much is not read by anybody.
-                    tracing::debug!(
-                        peer = link.number(),
-                        code = refused.code(),
-                        "link does not take packets"
-                    );
-                    self.net.disconnect(link, DisconnectReason::SUBPROTOCOL_ERROR);
+                    tracing::debug!(peer = link.peer.number(), code = refused.code(), "link is stuck");
+                    self.net.disconnect(link.peer, DisconnectReason::SUBPROTOCOL_ERROR);
+                    return;
+                }
+                link.sent = link.sent.saturating_add(1);
+                if code == PacketCode::MESSAGES {
+                    link.envelopes = Some(link.sent);
                 }
             }
         }
@@ -205,13 +226,13 @@ impl Driver {
         self.say(NodeEvent::Peers(self.links.len())).await;
     }
 
+    /// Waits for room, but not beyond the end of the node.
     async fn say(&self, event: NodeEvent) {
-        let _ = self.events.send(event).await;
-    }
-
-    /// For where nothing can be awaited; whoever does not read 1,024 events misses this one.
-    fn tell(&self, event: NodeEvent) {
-        let _ = self.events.try_send(event);
+        tokio::select! {
+            biased;
+            _ = self.events.send(event) => {}
+            () = self.stop.cancelled() => {}
+        }
     }
 }
 

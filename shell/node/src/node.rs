@@ -103,9 +103,8 @@ impl Node {
 
         let (commands, inbox) = mpsc::channel(limits::COMMANDS);
         let (events, outbox) = mpsc::channel(limits::EVENTS);
-        let driver = Driver::new(whisper, net.clone(), pool, env.clone(), events);
-        let stop = tasks.token();
-        tasks.spawn("node", driver.run(stop, inbox, network));
+        let driver = Driver::new(whisper, net.clone(), pool, env.clone(), events, tasks.token());
+        tasks.spawn("node", driver.run(inbox, network));
         Ok((Self { net, commands }, outbox))
     }
 

@@ -67,7 +67,7 @@ async fn a_slow_receiver_holds_up_the_sender_and_loses_nothing() {
     for n in 0..sent {
         assert_eq!(bob.message().await, (5, payload(n)));
     }
-    let NetEvent::Writable { peer } = alice.next().await else { panic!("writable follows full") };
+    let NetEvent::Writable { peer, .. } = alice.next().await else { panic!("writable follows full") };
     assert_eq!(peer, to_bob);
     assert_eq!(bob.net.stats().messages_in, sent.into());
     alice.stop().await;
