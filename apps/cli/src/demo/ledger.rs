@@ -46,8 +46,8 @@ pub(super) struct Ledger {
     tracks: BTreeMap<String, Track>,
     /// (who sends, send id) → message.
     sends: BTreeMap<(Role, u64), Option<String>>,
-    /// Which nodes carried an envelope.
-    carried: BTreeMap<String, usize>,
+    /// Envelopes that went through the relay.
+    relayed: BTreeSet<String>,
     /// Messages in the order of their arrival, per person.
     arrivals: BTreeMap<Role, Vec<String>>,
     pub(super) peers: BTreeMap<Role, usize>,
@@ -69,9 +69,9 @@ impl Ledger {
         self.tracks.entry(id.to_owned()).or_default().begun = Some(at);
     }
 
-    /// How many nodes had an envelope in their pool, the sender's own not counted: the hops that it made.
-    pub(super) fn hops(&self, wire: &str) -> usize {
-        self.carried.get(wire).copied().unwrap_or_default()
+    /// Whether the relay had an envelope.
+    pub(super) fn was_relayed(&self, wire: &str) -> bool {
+        self.relayed.contains(wire)
     }
 
     pub(super) fn arrivals(&self, who: Role) -> &[String] {
@@ -84,15 +84,13 @@ impl Ledger {
     }
 
     /// An envelope passed through the relay.
-    pub(super) fn carried(&mut self, wire: String) {
-        let nodes = self.carried.entry(wire).or_default();
-        *nodes = nodes.saturating_add(1);
+    pub(super) fn relayed(&mut self, wire: String) {
+        self.relayed.insert(wire);
     }
 
     /// Enters a report.
     pub(super) fn enter(&mut self, who: Role, seen: Seen) {
         match seen {
-            Seen::Carried { wire } => self.carried(wire),
             Seen::Composed { tag, id } => drop(self.composed.insert(tag, Ok(id))),
             Seen::Refused { tag: Some(tag), why } => drop(self.composed.insert(tag, Err(why))),
             Seen::Refused { tag: None, why } | Seen::Unreadable { why } => self.unreadable.push((who, why)),
@@ -101,7 +99,7 @@ impl Ledger {
             Seen::Opened { id: None, peer: Some(peer), route, .. } if route == "contact code" => {
                 self.codes.insert((who, peer));
             }
-            Seen::Opened { .. } => {}
+            Seen::Carried { .. } | Seen::Opened { .. } => {}
             Seen::Peers { count } => drop(self.peers.insert(who, count)),
             Seen::Ready { pid, .. } => drop(self.ready.insert(who, pid)),
             Seen::Said { id, chat, text } => {

@@ -32,7 +32,14 @@ pub(crate) enum Seen {
     /// The newest messages of a chat, newest first.
     History { chat: String, lines: Vec<Line> },
     /// Layers: what came in.
-    Opened { id: Option<String>, peer: Option<String>, wire: String, sizes: [usize; 4], protection: String, route: String },
+    Opened {
+        id: Option<String>,
+        peer: Option<String>,
+        wire: String,
+        sizes: [usize; 4],
+        protection: String,
+        route: String,
+    },
     /// How many peers its node has.
     Peers { count: usize },
     /// It is there.

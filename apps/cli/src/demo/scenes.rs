@@ -379,7 +379,7 @@ impl Show {
                 }
                 event = self.carried.recv() => {
                     if let Some(NodeEvent::Report(Report::Carried { envelope, .. })) = event {
-                        self.ledger.carried(envelope.hash().to_string());
+                        self.ledger.relayed(envelope.hash().to_string());
                     }
                 }
             }
@@ -437,10 +437,11 @@ impl Show {
                 "privacy",
                 format!("{route} {}, envelope {} B, PoW {:.4}", sealed.topic, sealed.bytes, sealed.pow),
             );
-            let hops = self.ledger.hops(&sealed.wire);
+            let from = track.from.map_or("?", Role::name);
+            let relay = if self.ledger.was_relayed(&sealed.wire) { " → relay" } else { "" };
             for (who, after) in &track.got {
                 let ms = after.as_secs_f64() * 1e3;
-                row("p2p", format!("{hops} nodes carried it, {} had it after {ms:.0} ms", who.name()));
+                row("p2p", format!("{from}{relay} → {}, {ms:.0} ms", who.name()));
             }
         }
     }
