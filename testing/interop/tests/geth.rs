@@ -8,105 +8,246 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use undertone_base::Secret;
+use undertone_crypto::kdf::topic_key;
+use undertone_crypto::{PublicKey, SecretKey};
+use undertone_devp2p::Enode;
+use undertone_whisper::Topic;
+
+use crate::text;
 
 /// Names the program.
-pub const VARIABLE: &str = "UNDERTONE_GETH";
+pub(crate) const VARIABLE: &str = "UNDERTONE_GETH";
+
+/// The only version that these cases are about; the last with a Whisper that Status used.
+const VERSION: &str = "Geth/v1.9.7";
+
+/// How long a start may take: half a second on an idle machine.
+const START: Duration = Duration::from_secs(60);
+
+/// How long one call may take; a batch of posts costs geth a second or two.
+const CALL: Duration = Duration::from_secs(60);
 
 /// The program, when the variable names one.
-pub fn program() -> Option<PathBuf> {
+pub(crate) fn program() -> Option<PathBuf> {
     std::env::var_os(VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from)
 }
 
 /// A running geth; killed on drop, its directory removed.
-pub struct Geth {
+pub(crate) struct Geth {
     child: Child,
-    rpc: String,
+    home: TempDir,
+    ports: (u16, u16),
+    min_pow: Option<f64>,
     agent: ureq::Agent,
     /// Dialable.
-    pub enode: String,
+    pub(crate) enode: Enode,
     /// What it says that it is.
-    pub version: String,
-    _home: TempDir,
+    pub(crate) version: String,
 }
 
 impl Geth {
-    /// Starts one that asks for at least `min_pow`.
-    pub fn start(min_pow: f64) -> Result<Self> {
-        let program = program().context(VARIABLE)?;
+    /// Starts one that asks for at least `min_pow`; `None`: what it asks by itself.
+    pub(crate) fn start(min_pow: Option<f64>) -> Result<Self> {
         let home = tempfile::tempdir()?;
-        let (port, rpc_port) = (free_port()?, free_port()?);
-        let log = std::fs::File::create(home.path().join("log"))?;
-        let child = Command::new(program)
-            .arg("--datadir")
-            .arg(home.path().join("geth"))
-            .args(["--nodiscover", "--maxpeers", "50", "--shh", "--shh.pow", &min_pow.to_string()])
-            .args(["--rpc", "--rpcapi", "shh,admin,net,web3", "--networkid", "99991", "--nat", "none"])
-            .args(["--port", &port.to_string(), "--rpcport", &rpc_port.to_string()])
-            .args(["--nousb", "--netrestrict", "127.0.0.0/8", "--ipcdisable", "--cache", "16"])
-            .args(["--syncmode", "full"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .context("start geth")?;
-        let agent = ureq::Agent::new_with_config(
-            ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(20))).build(),
+        let ports = (free_port()?, free_port()?);
+        let child = spawn(&home, ports, min_pow)?;
+        let config = ureq::Agent::config_builder().timeout_global(Some(CALL)).build();
+        // Until it answered, the key is anybody's.
+        let enode = Enode::new(
+            SecretKey::from_secret(Secret::new([1; 32]))?.public(),
+            undertone_devp2p::Endpoint {
+                host: undertone_devp2p::Host::Ip([127, 0, 0, 1].into()),
+                tcp: 0,
+                udp: 0,
+            },
         );
-        let rpc = format!("http://127.0.0.1:{rpc_port}");
-        let mut geth =
-            Self { child, rpc, agent, enode: String::new(), version: String::new(), _home: home };
-        let mut version = None;
-        undertone_support::until(Duration::from_secs(30), || {
-            version = geth.call("web3_clientVersion", json!([])).ok();
-            version.is_some()
-        });
-        let version = version.context("geth does not answer")?;
-        geth.version = version.as_str().unwrap_or_default().to_owned();
-        let info = geth.call("admin_nodeInfo", json!([]))?;
-        let enode = info["enode"].as_str().context("enode")?;
-        geth.enode = enode.split('?').next().unwrap_or_default().to_owned();
+        let agent = ureq::Agent::new_with_config(config);
+        let mut geth = Self { child, home, ports, min_pow, agent, enode, version: String::new() };
+        geth.await_answer()?;
         Ok(geth)
     }
 
+    /// Kills it without a word and starts it again with the same key on the same ports. Its filters and keys of
+    /// messages are gone.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        self.stop();
+        self.child = spawn(&self.home, self.ports, self.min_pow)?;
+        let before = self.enode.clone();
+        self.await_answer()?;
+        ensure!(self.enode == before, "geth came back as {}", self.enode);
+        Ok(())
+    }
+
+    fn await_answer(&mut self) -> Result<()> {
+        let mut version = None;
+        undertone_support::until(START, || {
+            version = self.call("web3_clientVersion", json!([])).ok();
+            version.is_some()
+        });
+        self.version = text(&version.context("geth does not answer")?)?.to_owned();
+        ensure!(
+            self.version.starts_with(VERSION),
+            "this is about {VERSION}, and {VARIABLE} is {}",
+            self.version
+        );
+        let info = self.call("admin_nodeInfo", json!([]))?;
+        self.enode = text(&info["enode"])?.parse()?;
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// One JSON-RPC call.
-    pub fn call(&self, method: &str, params: Value) -> Result<Value> {
-        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let mut answer: Value = self
-            .agent
-            .post(&self.rpc)
-            .header("content-type", "application/json")
-            .send(request.to_string())?
-            .body_mut()
-            .with_config()
-            .limit(256 * 1024 * 1024)
-            .read_to_string()
-            .map_err(anyhow::Error::from)
-            .and_then(|text| Ok(serde_json::from_str(&text)?))?;
+    pub(crate) fn call(&self, method: &str, params: Value) -> Result<Value> {
+        let mut answer = self.http(&request(1, method, params))?;
         if let Some(error) = answer.get("error") {
             bail!("{method}: {error}");
         }
         Ok(answer["result"].take())
     }
 
+    /// The same call with each of these parameters, in one request; the results in their order.
+    pub(crate) fn calls(&self, method: &str, params: Vec<Value>) -> Result<Vec<Value>> {
+        let count = params.len();
+        let all: Value = (1..).zip(params).map(|(id, params)| request(id, method, params)).collect();
+        let Value::Array(answers) = self.http(&all)? else { bail!("{method}: no list of answers") };
+        ensure!(answers.len() == count, "{method}: {} answers to {count} calls", answers.len());
+        let result = |mut answer: Value| match answer.get("error") {
+            Some(error) => bail!("{method}: {error}"),
+            None => Ok(answer["result"].take()),
+        };
+        answers.into_iter().map(result).collect()
+    }
+
+    fn http(&self, body: &Value) -> Result<Value> {
+        let url = format!("http://127.0.0.1:{}", self.ports.1);
+        let mut answer =
+            self.agent.post(url).header("content-type", "application/json").send(body.to_string())?;
+        let answer = answer.body_mut().with_config().limit(256 * 1024 * 1024).read_to_string()?;
+        Ok(serde_json::from_str(&answer)?)
+    }
+
     /// Has geth dial a node.
-    pub fn add_peer(&self, enode: &str) -> Result<()> {
-        ensure!(self.call("admin_addPeer", json!([enode]))? == json!(true), "admin_addPeer");
+    pub(crate) fn add_peer(&self, enode: &Enode) -> Result<()> {
+        let done = self.call("admin_addPeer", json!([enode.to_string()]))?;
+        ensure!(done == json!(true), "admin_addPeer: {done}");
         Ok(())
     }
 
-    /// How many peers it has that speak shh.
-    pub fn shh_peers(&self) -> usize {
-        let Ok(peers) = self.call("admin_peers", json!([])) else { return 0 };
-        let speaks = |p: &&Value| p["protocols"]["shh"].is_object();
-        peers.as_array().map_or(0, |list| list.iter().filter(speaks).count())
+    /// Has geth drop a node and not dial it again.
+    pub(crate) fn remove_peer(&self, enode: &Enode) -> Result<()> {
+        let done = self.call("admin_removePeer", json!([enode.to_string()]))?;
+        ensure!(done == json!(true), "admin_removePeer: {done}");
+        Ok(())
+    }
+
+    /// Its peers with which it speaks shh.
+    pub(crate) fn shh_peers(&self) -> Result<Vec<Value>> {
+        let peers = self.call("admin_peers", json!([]))?;
+        let speaks = |peer: &&Value| peer["protocols"].get("shh").is_some();
+        Ok(peers.as_array().context("admin_peers")?.iter().filter(speaks).cloned().collect())
+    }
+
+    /// The id of the key that geth derives from a name; it is checked to be the one that we derive.
+    pub(crate) fn topic_key(&self, name: &str) -> Result<Value> {
+        let id = self.call("shh_generateSymKeyFromPassword", json!([name]))?;
+        let key = self.call("shh_getSymKey", json!([id]))?;
+        ensure!(key == json!(hex(topic_key(name).expose())), "both derive another key from {name}");
+        Ok(id)
+    }
+
+    /// A fresh key pair: its id and both halves.
+    pub(crate) fn key_pair(&self) -> Result<(Value, SecretKey)> {
+        let id = self.call("shh_newKeyPair", json!([]))?;
+        let secret = SecretKey::from_hex(text(&self.call("shh_getPrivateKey", json!([id]))?)?)?;
+        let public = self.call("shh_getPublicKey", json!([id]))?;
+        ensure!(public == json!(secret.public().to_hex()), "shh_getPublicKey: {public}");
+        Ok((id, secret))
+    }
+
+    /// Collects what `author` signs, on one topic; `key` is `("symKeyID" or "privateKeyID", id)`.
+    pub(crate) fn filter(&self, key: (&str, &Value), topic: Topic, author: &PublicKey) -> Result<Filter<'_>> {
+        let mut criteria = json!({"topics": [topic.to_string()], "sig": author.to_hex()});
+        criteria[key.0] = key.1.clone();
+        let id = self.call("shh_newMessageFilter", json!([criteria]))?;
+        Ok(Filter { geth: self, id })
+    }
+
+    /// Seals and sends; gives the hash of the envelope.
+    pub(crate) fn post(&self, message: Value) -> Result<String> {
+        Ok(text(&self.call("shh_post", json!([message]))?)?.to_owned())
     }
 }
 
 impl Drop for Geth {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
     }
+}
+
+/// What geth opened for us.
+pub(crate) struct Filter<'a> {
+    geth: &'a Geth,
+    id: Value,
+}
+
+impl Filter<'_> {
+    /// What came since the last time, in no order.
+    pub(crate) fn poll(&self) -> Result<Vec<Value>> {
+        match self.geth.call("shh_getFilterMessages", json!([self.id]))? {
+            Value::Array(messages) => Ok(messages),
+            other => bail!("shh_getFilterMessages: {other}"),
+        }
+    }
+
+    /// Waits for `count` messages and no more than these.
+    pub(crate) fn take(&self, count: usize, deadline: Duration) -> Result<Vec<Value>> {
+        let (mut messages, mut failed) = (Vec::new(), None);
+        undertone_support::until(deadline, || {
+            match self.poll() {
+                Ok(more) => messages.extend(more),
+                Err(error) => failed = Some(error),
+            }
+            failed.is_some() || messages.len() >= count
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        ensure!(messages.len() == count, "geth got {} messages of {count}", messages.len());
+        Ok(messages)
+    }
+}
+
+/// `0x` and lower-case digits, as geth writes bytes.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const_hex::encode_prefixed(bytes)
+}
+
+fn request(id: u64, method: &str, params: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+}
+
+fn spawn(home: &TempDir, (port, rpc): (u16, u16), min_pow: Option<f64>) -> Result<Child> {
+    let log = std::fs::File::options().create(true).append(true).open(home.path().join("log"))?;
+    let mut command = Command::new(program().context(VARIABLE)?);
+    command
+        .arg("--datadir")
+        .arg(home.path().join("geth"))
+        .args(["--nodiscover", "--maxpeers", "50", "--shh", "--networkid", "99991", "--nat", "none"])
+        .args(["--rpc", "--rpcapi", "shh,admin,net,web3", "--nousb", "--netrestrict", "127.0.0.0/8"])
+        .args(["--port", &port.to_string(), "--rpcport", &rpc.to_string()])
+        .args(["--ipcdisable", "--cache", "16", "--syncmode", "full"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
+    if let Some(min_pow) = min_pow {
+        command.args(["--shh.pow", &min_pow.to_string()]);
+    }
+    command.spawn().context("start geth")
 }
 
 fn free_port() -> Result<u16> {

@@ -1,0 +1,54 @@
+//! Our bytes against live originals. Each case starts its own peers on free ports of loopback and ends them; a case
+//! whose peer is absent is reported as ignored, under the name of the variable that gives the peer.
+#![expect(clippy::indexing_slicing, reason = "only JSON is indexed, which gives null for what is absent")]
+
+mod cases;
+mod compare;
+mod geth;
+mod ours;
+mod tap;
+mod wire;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use undertone_transport::{PublicName, Route};
+use undertone_whisper::Envelope;
+
+/// How long anything but a burst may take: most of it takes well under a second, geth's tick of 300 ms included.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Cases at once by default. Each has up to three nodes, and proofs of work that must not take a message's life.
+const THREADS: usize = 2;
+
+/// A case: its name and what it does.
+type Case = (&'static str, fn() -> Result<()>);
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(THREADS);
+    let absent = geth::program().is_none();
+    let trial = |(name, case): Case| {
+        let run = move || case().map_err(|error| Failed::from(format!("{error:#}")));
+        Trial::test(name, run).with_kind(geth::VARIABLE).with_ignored_flag(absent)
+    };
+    libtest_mimic::run(&arguments, cases::all().into_iter().map(trial).collect()).exit_code()
+}
+
+/// A public chat.
+fn public(name: &str) -> Result<Route> {
+    Ok(Route::Public(PublicName::new(name)?))
+}
+
+/// A JSON string.
+fn text(value: &Value) -> Result<&str> {
+    value.as_str().with_context(|| format!("{value} is no string"))
+}
+
+/// The name of an envelope as both sides write it.
+fn hash_text(envelope: &Envelope) -> String {
+    envelope.hash().to_string()
+}

@@ -1,0 +1,239 @@
+//! Our node, the one that the program runs, and what it says.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::runtime::Runtime;
+use undertone_crypto::{KeyId, MemoryKeyring, PublicKey, SecretKey};
+use undertone_devp2p::{Enode, NodeKey};
+use undertone_net::{PeerId, PeerView};
+use undertone_node::{Node, NodeConfig, NodeEvent};
+use undertone_runtime::{Environment, Tasks};
+use undertone_support::until;
+use undertone_transport::{Command, Event, Flush, Listen, OpenWith, Progress, Received, Route, Send, SendId};
+use undertone_whisper::{Envelope, Report};
+
+use crate::{DEADLINE, hash_text};
+
+/// Whether our node carries everything, or asks for what it listens to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    Client,
+    Relay,
+}
+
+/// What the node said so far.
+#[derive(Default)]
+struct Heard {
+    /// Numbers of peers, one for each change.
+    peers: Vec<usize>,
+    progress: BTreeMap<SendId, Vec<Progress>>,
+    relayed: usize,
+    received: Vec<Received>,
+    sealed: BTreeMap<SendId, Envelope>,
+    carried: BTreeMap<String, Envelope>,
+}
+
+/// A node with one identity.
+pub(crate) struct Ours {
+    runtime: Runtime,
+    tasks: Tasks,
+    node: Node,
+    heard: Arc<Mutex<Heard>>,
+    next_send: u64,
+    id: KeyId,
+    /// Its chat key.
+    pub(crate) key: SecretKey,
+}
+
+impl Ours {
+    /// Starts a node that listens on loopback.
+    pub(crate) fn start(role: Role) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let env = Environment::system()?;
+        let key = SecretKey::random(&mut env.rng());
+        let mut keyring = MemoryKeyring::new();
+        let id = keyring.insert(key.clone());
+        let tasks = Tasks::new(runtime.handle().clone());
+        let mut config = NodeConfig::relay(NodeKey::random(&mut env.rng()));
+        config.listen = Some(([127, 0, 0, 1], 0).into());
+        config.relay = role == Role::Relay;
+        config.watch = true;
+        let (node, mut events) = runtime.block_on(Node::start(config, Arc::new(keyring), &env, &tasks))?;
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let notes = Arc::clone(&heard);
+        tasks.spawn("interop.heard", async move {
+            while let Some(event) = events.recv().await {
+                lock(&notes).note(event);
+            }
+        });
+        Ok(Self { runtime, tasks, node, heard, next_send: 1, id, key })
+    }
+
+    /// Where it can be dialled.
+    pub(crate) fn enode(&self) -> Enode {
+        self.node.enode()
+    }
+
+    /// Its chat key, as others see it.
+    pub(crate) fn public(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    /// Dials a node and waits for it.
+    pub(crate) fn dial(&self, enode: &Enode) -> Result<PeerView> {
+        self.node.add_peer(enode.clone());
+        self.await_peer(enode)
+    }
+
+    /// Waits until this node is connected.
+    pub(crate) fn await_peer(&self, enode: &Enode) -> Result<PeerView> {
+        let mut found = None;
+        until(DEADLINE, || {
+            found = self.node.peers().into_iter().find(|peer| peer.key == *enode.key());
+            found.is_some()
+        });
+        found.with_context(|| format!("no link to {enode}"))
+    }
+
+    /// Waits until it has so many peers.
+    pub(crate) fn await_peers(&self, count: usize) -> Result<()> {
+        let there = || self.heard().peers.last().copied().unwrap_or_default();
+        ensure!(until(DEADLINE, || there() == count), "{} peers, not {count}", there());
+        Ok(())
+    }
+
+    /// The number of peers after each change.
+    pub(crate) fn peer_counts(&self) -> Vec<usize> {
+        self.heard().peers.clone()
+    }
+
+    /// No link was lost since the start, and this one is the first.
+    pub(crate) fn ensure_never_lost(&self, links: &[PeerId]) -> Result<()> {
+        let counts = self.peer_counts();
+        ensure!(counts.is_sorted() && counts.len() == links.len(), "a link was lost: peers were {counts:?}");
+        let now: Vec<_> = self.node.peers().iter().map(|peer| peer.peer).collect();
+        ensure!(now == links, "links were {links:?} and are {now:?}");
+        Ok(())
+    }
+
+    fn command(&self, command: Command) -> Result<()> {
+        Ok(self.runtime.block_on(self.node.command(command))?)
+    }
+
+    /// Receives on a route, with the route's key or, where it is sealed to one, with ours.
+    pub(crate) fn listen(&self, route: &Route) -> Result<()> {
+        let identity = route.is_sealed_to_a_key();
+        let open_with = if identity { OpenWith::Identity(self.id) } else { OpenWith::ByRoute };
+        self.command(Command::Listen(Listen { open_with, route: route.clone() }))
+    }
+
+    /// Sends at once; does not wait.
+    pub(crate) fn send(&mut self, route: &Route, payload: &[u8]) -> Result<SendId> {
+        let id = SendId(self.next_send);
+        self.next_send += 1;
+        let to = match route {
+            Route::Partition(key) | Route::Personal(key) => Some(*key),
+            _ => None,
+        };
+        self.command(Command::Send(Send {
+            id,
+            route: route.clone(),
+            to,
+            sign_as: self.id,
+            payload: payload.to_vec(),
+            ephemeral: false,
+            flush: Flush::Fast,
+        }))?;
+        Ok(id)
+    }
+
+    /// How many sends a peer took.
+    pub(crate) fn relayed(&self) -> usize {
+        self.heard().relayed
+    }
+
+    /// Waits until a peer took it; gives the envelope.
+    pub(crate) fn await_relayed(&self, id: SendId) -> Result<Envelope> {
+        let last = || self.heard().progress.get(&id).and_then(|all| all.last().copied());
+        until(DEADLINE, || !matches!(last(), None | Some(Progress::Queued)));
+        ensure!(last() == Some(Progress::Relayed), "{id:?} is {:?}", last());
+        let mut envelope = None;
+        until(DEADLINE, || {
+            envelope = self.heard().sealed.get(&id).cloned();
+            envelope.is_some()
+        });
+        envelope.context("no envelope was reported")
+    }
+
+    /// Waits for so many messages in all.
+    pub(crate) fn await_received(&self, count: usize, deadline: Duration) -> Result<Vec<Received>> {
+        until(deadline, || self.heard().received.len() >= count);
+        let received = self.heard().received.clone();
+        ensure!(received.len() == count, "{} messages of {count} arrived here", received.len());
+        Ok(received)
+    }
+
+    /// Waits for the message in the envelope of this hash.
+    pub(crate) fn await_message(&self, hash: &str) -> Result<Received> {
+        let find = || self.heard().received.iter().find(|r| r.wire_id.to_string() == hash).cloned();
+        let mut found = None;
+        until(DEADLINE, || {
+            found = find();
+            found.is_some()
+        });
+        found.with_context(|| format!("{hash} did not arrive here"))
+    }
+
+    /// The envelope of this hash as it came from a peer.
+    pub(crate) fn await_carried(&self, hash: &str) -> Result<Envelope> {
+        let mut found = None;
+        until(DEADLINE, || {
+            found = self.heard().carried.get(hash).cloned();
+            found.is_some()
+        });
+        found.with_context(|| format!("{hash} was not carried"))
+    }
+
+    /// Stops it in order.
+    pub(crate) fn stop(self) -> Result<()> {
+        let Self { runtime, tasks, node, .. } = self;
+        drop(node);
+        let shutdown = runtime.block_on(tasks.shutdown(DEADLINE));
+        if let Some(task) = shutdown.panicked {
+            bail!("the task {task} panicked");
+        }
+        ensure!(shutdown.stuck.is_empty(), "tasks did not stop: {:?}", shutdown.stuck);
+        Ok(())
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        lock(&self.heard)
+    }
+}
+
+impl Heard {
+    fn note(&mut self, event: NodeEvent) {
+        match event {
+            NodeEvent::Peers(count) => self.peers.push(count),
+            NodeEvent::Report(Report::Sealed { send, envelope }) => {
+                self.sealed.insert(send, envelope);
+            }
+            NodeEvent::Report(Report::Carried { envelope, .. }) => {
+                self.carried.insert(hash_text(&envelope), envelope);
+            }
+            NodeEvent::Transport(Event::Progress { id, progress }) => {
+                self.relayed += usize::from(progress == Progress::Relayed);
+                self.progress.entry(id).or_default().push(progress);
+            }
+            NodeEvent::Transport(Event::Received(received)) => self.received.push(*received),
+            _ => {}
+        }
+    }
+}
+
+fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
