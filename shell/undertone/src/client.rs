@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use undertone_account::ChatKey;
 use undertone_base::StoreError;
 use undertone_crypto::{KeyId, MemoryKeyring, PublicKey};
@@ -66,6 +66,8 @@ pub enum ClientEvent {
 pub struct Client {
     requests: mpsc::Sender<Request>,
     writer: Writer<Steps>,
+    /// Queries that may wait for the store's thread, so that they leave room in its queue for the pilot's inputs.
+    queries: Arc<Semaphore>,
     messenger: Messenger,
     node: Node,
     blended: Arc<AtomicBool>,
@@ -108,7 +110,8 @@ impl Client {
         let pilot = Pilot::new(writer.clone(), node.clone(), env.clone(), events, blended.clone());
         let pilot = pilot.open().await?;
         tasks.spawn("client", pilot.run(tasks.token(), inbox, network));
-        Ok((Self { requests, writer, messenger, node, blended }, outbox))
+        let queries = Arc::new(Semaphore::new(limits::QUERIES));
+        Ok((Self { requests, writer, queries, messenger, node, blended }, outbox))
     }
 
     /// The account's public key.
@@ -229,6 +232,7 @@ impl Client {
         &self,
         query: impl FnOnce(&SqlTx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ClientError> {
+        let _permit = self.queries.acquire().await.map_err(|_| ClientError::Gone)?;
         let outcome = self.writer.read(query).await?;
         Ok(outcome.map_err(undertone_store::WriterError::from)?)
     }

@@ -52,4 +52,8 @@ pub mod limits {
     pub const EVENTS: usize = 1_024;
     /// Inputs whose commit is awaited at once.
     pub const IN_FLIGHT: usize = 256;
+    /// Queries that wait for the store at once; more wait in the caller. With [`IN_FLIGHT`] they stay below what the
+    /// store's queue holds, so no input from the network ever finds it full.
+    pub const QUERIES: usize = 256;
+    const _: () = assert!(IN_FLIGHT + QUERIES < undertone_store::limits::QUEUE);
 }

@@ -142,14 +142,22 @@ impl Pilot {
                     Err(_) => self.to_application.clear(),
                 },
                 Some(request) = requests.recv(), if room => {
-                    self.submit(Input::Command(request.command), Some(request.reply));
+                    if !self.submit(Input::Command(request.command), Some(request.reply)) {
+                        break;
+                    }
                 }
                 () = wait, if room => {
                     self.wake_at = None;
-                    self.submit(Input::Timeout, None);
+                    if !self.submit(Input::Timeout, None) {
+                        break;
+                    }
                 }
                 event = network.recv(), if room && listening => match event {
-                    Some(NodeEvent::Transport(event)) => self.submit(Input::Transport(event), None),
+                    Some(NodeEvent::Transport(event)) => {
+                        if !self.submit(Input::Transport(event), None) {
+                            break;
+                        }
+                    }
                     Some(NodeEvent::Peers(count)) => self.to_application.push_back(ClientEvent::Peers(count)),
                     Some(NodeEvent::Report(report)) => {
                         self.to_application.push_back(ClientEvent::Report(report));
@@ -164,14 +172,27 @@ impl Pilot {
         }
     }
 
-    fn submit(&mut self, input: Input, reply: Option<Reply>) {
+    /// Hands an input to the store's thread; `false` when that has ended.
+    fn submit(&mut self, input: Input, reply: Option<Reply>) -> bool {
         match self.writer.try_submit(StepInput::Step(Box::new(input))) {
-            Ok(answer) => self.in_flight.push_back((answer, reply)),
-            Err(error) => match reply {
-                Some(reply) => drop(reply.send(Err(error.into()))),
-                None => self.to_application.push_back(ClientEvent::Stopped(error.code())),
-            },
+            Ok(answer) => {
+                self.in_flight.push_back((answer, reply));
+                true
+            }
+            Err(error) => {
+                self.failed(error.code());
+                if let Some(reply) = reply {
+                    let _ = reply.send(Err(error.into()));
+                }
+                false
+            }
         }
+    }
+
+    /// The store takes nothing any more.
+    fn failed(&self, code: &'static str) {
+        tracing::error!(code, "the store has failed");
+        let _ = self.events.try_send(ClientEvent::Stopped(code));
     }
 
     /// Lets out what a committed step wanted; `false` when the store has failed for good.
@@ -192,8 +213,7 @@ impl Pilot {
                 let fatal = matches!(error, SubmitError::Writer(_));
                 let error = refused(error);
                 if fatal {
-                    tracing::error!(code = error.code(), "the store has failed");
-                    let _ = self.events.try_send(ClientEvent::Stopped(error.code()));
+                    self.failed(error.code());
                 } else {
                     tracing::debug!(code = error.code(), "a step was refused");
                 }
