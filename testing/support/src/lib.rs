@@ -1,5 +1,9 @@
-//! Helpers of the tests: deterministic randomness and the one way to wait.
+//! Helpers of the tests: deterministic randomness, the one way to wait and, behind the feature `mangle`, bad input
+//! with a count of what decoding it allocates.
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "mangle")]
+pub mod mangle;
 
 use std::time::{Duration, Instant};
 
