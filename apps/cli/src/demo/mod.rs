@@ -7,6 +7,7 @@
 mod cast;
 mod ledger;
 pub(crate) mod person;
+mod print;
 mod protocol;
 mod scenes;
 mod talk;

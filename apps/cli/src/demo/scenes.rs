@@ -12,7 +12,7 @@ use undertone_node::{Node, NodeConfig, NodeEvent, load_or_make_node_key};
 use undertone_runtime::{Environment, Tasks, private_dir};
 use undertone_whisper::Report;
 
-use super::cast::{Character, Player, Role};
+use super::cast::{Character, Player, Reports, Role};
 use super::ledger::{Ledger, Track};
 use super::person::REPORTS;
 use super::protocol::{Order, Seen};
@@ -28,13 +28,14 @@ const BURST: usize = 6;
 
 /// The demo while it runs.
 pub(super) struct Show {
-    ui: Ui,
+    pub(super) ui: Ui,
     begun: Instant,
     pub(super) tasks: Tasks,
     characters: Vec<Character>,
     players: Vec<(Role, Player)>,
     relay: Enode,
-    reports: (mpsc::Sender<(Role, Seen)>, mpsc::Receiver<(Role, Seen)>),
+    reporting: Reports,
+    reports: mpsc::Receiver<(Role, Seen)>,
     carried: mpsc::Receiver<NodeEvent>,
     pub(super) ledger: Ledger,
     tags: u64,
@@ -66,6 +67,7 @@ impl Show {
         let (relay, carried) = Node::start(config, Arc::new(MemoryKeyring::new()), &env, &tasks).await?;
         let relay = relay.enode();
 
+        let (reporting, reports) = mpsc::channel(REPORTS);
         let mut show = Self {
             ui: *ui,
             begun,
@@ -73,7 +75,8 @@ impl Show {
             characters,
             players: Vec::new(),
             relay,
-            reports: mpsc::channel(REPORTS),
+            reporting,
+            reports,
             carried,
             ledger: Ledger::default(),
             tags: 0,
@@ -346,7 +349,7 @@ impl Show {
 
     fn enter(&mut self, role: Role) -> Result<()> {
         let character = self.characters.iter().find(|c| c.role == role).context("no such character")?;
-        let reports = self.reports.0.clone();
+        let reports = self.reporting.clone();
         let player = match role {
             Role::Bob => Player::process(character, &self.relay, reports, &self.tasks)?,
             _ => Player::task(character, self.relay.clone(), reports, &self.tasks),
@@ -373,7 +376,7 @@ impl Show {
                 () = tokio::time::sleep_until(deadline) => {
                     bail!("waited {} s in vain until {what}", PATIENCE.as_secs())
                 }
-                report = self.reports.1.recv() => {
+                report = self.reports.recv() => {
                     let (who, seen) = report.context("nobody reports any more")?;
                     self.ledger.enter(who, seen);
                 }
@@ -399,64 +402,8 @@ impl Show {
         }
         home::stop(&self.tasks).await;
     }
-
-    fn scene(&self, title: &str) {
-        self.ui.line("");
-        self.ui.line(&paint(BOLD, title));
-    }
-
-    /// One line for a message.
-    pub(super) fn short(&self, id: &str) {
-        let Some(track) = self.ledger.track(id) else { return };
-        let from = track.from.map_or("?", Role::name);
-        let took =
-            track.delivered.map(|d| format!(" after {:.0} ms", d.as_secs_f64() * 1e3)).unwrap_or_default();
-        let state = paint(DIM, format!("{}{took}", track.state));
-        self.ui.line(&format!("  {} {}  {state}", paint(NAME, format!("{from:<6}")), track.text));
-    }
-
-    /// What each layer did with a message.
-    fn layers(&self, id: &str) {
-        let Some(track) = self.ledger.track(id) else { return };
-        self.short(id);
-        let row = |layer: &str, text: String| {
-            self.ui.line(&format!("         {} {text}", paint(DIM, format!("{layer:<10}"))));
-        };
-        if let Some(wrapped) = &track.wrapped {
-            let [text, metadata, sync, protocol] = wrapped.sizes;
-            let short_id: String = id.chars().take(10).collect();
-            row("data", format!("text {text} B → signed message {metadata} B, id {short_id}…"));
-            if sync > 0 {
-                row("data sync", format!("{sync} B, remembered until it is acknowledged"));
-            }
-            row("security", format!("{}, {protocol} B", protection(&wrapped.protection)));
-        }
-        if let Some(sealed) = &track.sealed {
-            let route = track.wrapped.as_ref().map(|w| w.route.as_str()).unwrap_or_default();
-            row(
-                "privacy",
-                format!("{route} {}, envelope {} B, PoW {:.4}", sealed.topic, sealed.bytes, sealed.pow),
-            );
-            let from = track.from.map_or("?", Role::name);
-            let relay = if self.ledger.was_relayed(&sealed.wire) { " → relay" } else { "" };
-            for (who, after) in &track.got {
-                let ms = after.as_secs_f64() * 1e3;
-                row("p2p", format!("{from}{relay} → {}, {ms:.0} ms", who.name()));
-            }
-        }
-    }
 }
 
 fn online(ledger: &Ledger, role: Role) -> bool {
     ledger.peers.get(&role).is_some_and(|count| *count > 0)
-}
-
-/// The word for how a message was protected, in a sentence.
-fn protection(word: &str) -> String {
-    match word {
-        "ratchet" => "Double Ratchet, a key of its own".to_owned(),
-        "dh-only" => "one-off Diffie-Hellman, no device was known yet".to_owned(),
-        "public" => "readable by everyone who knows the name".to_owned(),
-        other => other.to_owned(),
-    }
 }
