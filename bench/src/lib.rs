@@ -15,7 +15,7 @@ pub fn criterion() -> Criterion {
         .sample_size(50)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(1_200))
-        .nresamples(1_000)
+        .nresamples(1_001)
         .without_plots()
 }
 
