@@ -24,6 +24,6 @@ pub(crate) fn all() -> Vec<Case> {
         envelopes: symmetric_to_geth, symmetric_from_geth, asymmetric_to_geth, asymmetric_from_geth,
             sizes_to_geth, sizes_from_geth, unsigned_from_geth;
         relay: relay_between_two_geths, a_late_geth_gets_the_whole_pool;
-        burst: five_thousand_to_geth, five_thousand_from_geth;
+        burst: five_thousand_to_geth, five_thousand_from_geth, five_thousand_between_two_geths;
     }
 }

@@ -110,7 +110,12 @@ impl Ours {
         self.heard().peers.clone()
     }
 
-    /// No link was lost since the start, and this one is the first.
+    /// Its links of this moment.
+    pub(crate) fn peers(&self) -> Vec<PeerView> {
+        self.node.peers()
+    }
+
+    /// No link was lost since the start, and these are all that there ever were.
     pub(crate) fn ensure_never_lost(&self, links: &[PeerId]) -> Result<()> {
         let counts = self.peer_counts();
         ensure!(counts.is_sorted() && counts.len() == links.len(), "a link was lost: peers were {counts:?}");

@@ -98,3 +98,47 @@ pub(super) fn five_thousand_from_geth() -> Result<()> {
     ours.ensure_never_lost(&[peer.peer])?;
     ours.stop()
 }
+
+/// Two geths that know our node alone post by turns, and each gets all that the other posted, through us.
+pub(super) fn five_thousand_between_two_geths() -> Result<()> {
+    let name = "burst-between-geths";
+    let ours = Ours::start(Role::Relay)?;
+    let geths = [Geth::start(Some(POW))?, Geth::start(Some(POW))?];
+    let mut links = Vec::new();
+    for geth in &geths {
+        geth.add_peer(&ours.enode())?;
+        links.push(ours.await_peer(&geth.enode)?.peer);
+    }
+    ours.await_peers(2)?;
+
+    let [a, b] = &geths;
+    let keys = [a.topic_key(name)?, b.topic_key(name)?];
+    let authors = [a.key_pair()?, b.key_pair()?];
+    let filters = [
+        b.filter(("symKeyID", &keys[1]), Topic::of(name), &authors[0].1.public())?,
+        a.filter(("symKeyID", &keys[0]), Topic::of(name), &authors[1].1.public())?,
+    ];
+    let mut posted = [BTreeSet::new(), BTreeSet::new()];
+    for first in (0..COUNT / 2).step_by(BATCH) {
+        for (who, hashes) in posted.iter_mut().enumerate() {
+            let message = |number: usize| {
+                json!([{
+                    "symKeyID": keys[who], "sig": authors[who].0, "topic": Topic::of(name).to_string(),
+                    "ttl": 60, "powTarget": POW, "powTime": 5, "payload": hex(&number.to_be_bytes()),
+                }])
+            };
+            let batch = (first..first + BATCH).map(message).collect();
+            for hash in geths[who].calls("shh_post", batch)? {
+                hashes.insert(text(&hash)?.to_owned());
+            }
+        }
+    }
+    for (hashes, filter) in posted.iter().zip(&filters) {
+        let messages = filter.take(COUNT / 2, PATIENCE)?;
+        let got =
+            messages.iter().map(|m| Ok(text(&m["hash"])?.to_owned())).collect::<Result<BTreeSet<_>>>()?;
+        ensure!(got == *hashes, "other envelopes arrived than were posted");
+    }
+    ours.ensure_never_lost(&links)?;
+    ours.stop()
+}
