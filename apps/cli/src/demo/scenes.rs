@@ -334,6 +334,8 @@ impl Show {
         self.until("the message is written down", |l| l.composed.contains_key(&tag)).await?;
         let id = self.ledger.composed.remove(&tag).context("composed")?.map_err(anyhow::Error::msg)?;
         self.ledger.begin(&id, at);
+        // The answer may overtake the report of what was said.
+        self.until("the message is reported", |l| l.track(&id).is_some_and(|t| t.from.is_some())).await?;
         Ok(id)
     }
 
