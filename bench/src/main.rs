@@ -156,7 +156,7 @@ fn fastest(sample: &Value) -> Result<f64> {
 
 fn print(runs: u32, best: &BTreeMap<String, Best>) -> Result<()> {
     println!("Fastest of {runs} runs.\n");
-    println!("| bench | anchor | budget | measured | against anchor | budget met |");
+    println!("| bench | anchor | budget | measured | against anchor | figure of the budget met |");
     println!("|---|---:|---:|---:|---:|---|");
     for (name, unit, anchor, budget) in ROWS {
         let Some(best) = best.get(*name) else { bail!("no figure of {name}") };
@@ -177,6 +177,7 @@ fn print(runs: u32, best: &BTreeMap<String, Best>) -> Result<()> {
             met.map_or("–", |met| if met { "yes" } else { "**no**" }),
         );
     }
+    println!("\nB3 asks for a ratio to geth on the same machine: bench/README.md says how to measure that.");
     Ok(())
 }
 
