@@ -13,7 +13,7 @@ use undertone_runtime::Environment;
 
 use crate::args::{AccountCommand, Global, ImportKind};
 use crate::output::{BOLD, DIM, GOOD, NAME, Ui, paint};
-use crate::{home, password};
+use crate::{Usage, home, password};
 
 pub(crate) fn run(global: &Global, command: AccountCommand, ui: &Ui) -> Result<ExitCode> {
     let dir = home::data_dir(global)?;
@@ -33,7 +33,8 @@ pub(crate) fn run(global: &Global, command: AccountCommand, ui: &Ui) -> Result<E
                     from_keystore(global, &std::fs::read(&file).with_context(|| file.display().to_string())?)?
                 }
             };
-            show(&add(global, &accounts, &key, ui)?, ui);
+            let password = password::new(global.password_file.as_deref())?;
+            show(&add(&accounts, &key, &password, ui)?, ui);
         }
         AccountCommand::Show => show(&home::find(&accounts, global)?, ui),
         AccountCommand::List => {
@@ -56,7 +57,8 @@ pub(crate) fn run(global: &Global, command: AccountCommand, ui: &Ui) -> Result<E
             let new = password::new(new_password_file.as_deref())?;
             ui.note(&paint(DIM, "encrypting the key file anew …"));
             let mut rng = Environment::system()?.rng();
-            accounts.change_password(&account, &old, &new, &mut rng)?;
+            let changed = accounts.change_password(&account, &old, &new, &mut rng);
+            changed.map_err(|error| home::locked(error, &account))?;
             ui.note(&format!("{} the password is changed", paint(GOOD, "✓")));
         }
     }
@@ -64,6 +66,12 @@ pub(crate) fn run(global: &Global, command: AccountCommand, ui: &Ui) -> Result<E
 }
 
 fn new(global: &Global, accounts: &Accounts, no_confirm: bool, ui: &Ui) -> Result<()> {
+    // Whatever can be missing is asked for before the words are shown.
+    if !no_confirm && !std::io::stdin().is_terminal() {
+        let hint = "no terminal to ask the words back: use --no-confirm if they are kept elsewhere";
+        return Err(Usage(hint.to_owned()).into());
+    }
+    let password = password::new(global.password_file.as_deref())?;
     let mut rng = Environment::system()?.rng();
     let mnemonic = Mnemonic::generate(WordCount::Twelve, Language::English, &mut rng);
     let master = ExtendedKey::master(&mnemonic.seed(""))?;
@@ -82,16 +90,12 @@ fn new(global: &Global, accounts: &Accounts, no_confirm: bool, ui: &Ui) -> Resul
     if !no_confirm {
         ask_back(&words)?;
     }
-    show(&add(global, accounts, &key, ui)?, ui);
+    show(&add(accounts, &key, &password, ui)?, ui);
     Ok(())
 }
 
 /// Asks for three of the words, so that they are on paper before anything depends on them.
 fn ask_back(words: &[&str]) -> Result<()> {
-    ensure!(
-        std::io::stdin().is_terminal(),
-        "no terminal to ask the words back: use --no-confirm if they are kept elsewhere"
-    );
     for place in [3, 7, 11] {
         let word = words.get(place - 1).copied().unwrap_or_default();
         for attempt in 1..=3 {
@@ -109,11 +113,10 @@ fn ask_back(words: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn add(global: &Global, accounts: &Accounts, key: &ChatKey, ui: &Ui) -> Result<Account> {
-    let password = password::new(global.password_file.as_deref())?;
+fn add(accounts: &Accounts, key: &ChatKey, password: &str, ui: &Ui) -> Result<Account> {
     ui.note(&paint(DIM, "encrypting the key file …"));
     let env = Environment::system()?;
-    Ok(accounts.add(key, &password, env.now().unix, &mut env.rng())?)
+    Ok(accounts.add(key, password, env.now().unix, &mut env.rng())?)
 }
 
 fn from_words(ignore_checksum: bool) -> Result<ChatKey> {

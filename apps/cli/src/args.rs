@@ -19,25 +19,28 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// What every command takes, apart from its own.
+const EVERYWHERE: &str = "Options of every command";
+
 #[derive(Args, Debug)]
 pub(crate) struct Global {
     /// Where accounts, messages and the node's files live
-    #[arg(long, global = true, value_name = "DIR", env = "UNDERTONE_DATADIR")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR", env = "UNDERTONE_DATADIR", hide_env_values = true)]
     pub(crate) datadir: Option<PathBuf>,
     /// Which account: chat key, address or three-word name (needed only when there are several)
-    #[arg(long, global = true, value_name = "WHO")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "WHO")]
     pub(crate) account: Option<String>,
     /// A file whose first line is the account's password
-    #[arg(long, global = true, value_name = "FILE", env = "UNDERTONE_PASSWORD_FILE")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE", env = "UNDERTONE_PASSWORD_FILE", hide_env_values = true)]
     pub(crate) password_file: Option<PathBuf>,
     /// One JSON object per line on stdout
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
     /// Say nothing on stderr but errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Say more on stderr (-v what happens, -vv every packet)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 
@@ -128,7 +131,7 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "relay")]
     pub(crate) role: Vec<Role>,
     /// Address to listen on; other machines reach only a node that listens on another than 127.0.0.1
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub(crate) addr: IpAddr,
     /// TCP port to listen on (0: any free one)
     #[arg(long, default_value_t = 30303)]
@@ -140,10 +143,10 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "HEX")]
     pub(crate) nodekeyhex: Option<String>,
     /// How many peers at most
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) maxpeers: usize,
     /// Proof of work that envelopes need
-    #[arg(long = "shh.pow", value_name = "POW", default_value_t = 0.002)]
+    #[arg(long = "shh.pow", value_name = "POW", default_value_t = 0.002, value_parser = pow)]
     pub(crate) shh_pow: f64,
 }
 
@@ -162,10 +165,10 @@ pub(crate) struct SendArgs {
     /// What; from stdin when absent or -
     pub(crate) text: Option<String>,
     /// How far to wait for
-    #[arg(long, value_enum, default_value_t = Wait::Sent)]
+    #[arg(long, value_enum, value_name = "STATE", default_value_t = Wait::Sent)]
     pub(crate) wait: Wait,
     /// How long to wait; the message stays queued after that
-    #[arg(long, value_parser = duration, default_value = "30s")]
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
     pub(crate) timeout: Duration,
 }
 
@@ -203,6 +206,12 @@ fn duration(text: &str) -> Result<Duration, String> {
         "ms" => Ok(Duration::from_millis(number)),
         other => Err(format!("unknown unit {other:?}: use s, m or ms")),
     }
+}
+
+/// A finite number from 0.
+fn pow(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|pow: &f64| pow.is_finite() && *pow >= 0.0);
+    number.ok_or_else(|| "expected a finite number from 0".to_owned())
 }
 
 #[cfg(test)]

@@ -12,8 +12,9 @@ use undertone_runtime::{DataDirLock, Environment, Tasks};
 use undertone_transport::PublicName;
 
 use crate::args::{Global, ListenArgs, PeerArgs, SendArgs, Wait};
+use crate::interrupt::Interrupt;
 use crate::output::{DIM, GOOD, NAME, Ui, paint, printable};
-use crate::{Usage, home, node};
+use crate::{Usage, home};
 
 /// A client of this process.
 struct Session {
@@ -25,6 +26,10 @@ struct Session {
 
 pub(crate) async fn send(global: &Global, args: SendArgs, ui: &Ui) -> Result<ExitCode> {
     let chat = recipient(&args.to)?;
+    if matches!(chat, ChatId::Public(_)) && args.wait == Wait::Delivered {
+        let hint = "nobody acknowledges a message to a public chat: use --wait sent";
+        return Err(Usage(hint.to_owned()).into());
+    }
     let text = match args.text.as_deref() {
         None | Some("-") => home::stdin_text()?.trim_end().to_owned(),
         Some(text) => text.to_owned(),
@@ -64,14 +69,12 @@ pub(crate) async fn listen(global: &Global, args: ListenArgs, ui: &Ui) -> Result
     for chat in chats {
         session.client.open_chat(chat).await?;
     }
+    let mut interrupt = Interrupt::listen()?;
     let me = session.client.me();
     ui.note(&format!("listening as {} {}", paint(NAME, three_word_name(me)), key_text::chat_key(me)));
     loop {
         tokio::select! {
-            signal = node::interrupted() => {
-                signal?;
-                break;
-            }
+            () = interrupt.wait() => break,
             event = session.events.recv() => match event {
                 Some(ClientEvent::Stopped(code)) => bail!("the store has failed ({code})"),
                 Some(event) => tell(&event, ui),

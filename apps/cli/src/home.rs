@@ -39,11 +39,16 @@ pub(crate) fn unlock(global: &Global, ui: &Ui) -> Result<(Account, ChatKey)> {
     let account = find(&Accounts::new(&dir), global)?;
     let password = password::existing(global.password_file.as_deref())?;
     ui.note(&paint(DIM, "unlocking the account …"));
-    let key = account.unlock(&password).map_err(|error| match error.code() {
+    let key = account.unlock(&password).map_err(|error| locked(error, &account))?;
+    Ok((account, key))
+}
+
+/// Why a key file does not open, in a sentence.
+pub(crate) fn locked(error: AccountsError, account: &Account) -> anyhow::Error {
+    match error.code() {
         "keystore.wrong_password" => anyhow!("wrong password for {}", account.address),
         _ => anyhow::Error::new(error).context(format!("open {}", account.file.display())),
-    })?;
-    Ok((account, key))
+    }
 }
 
 /// The account that the flags name.

@@ -7,6 +7,7 @@ mod args;
 mod chat;
 mod demo;
 mod home;
+mod interrupt;
 mod node;
 mod output;
 mod password;

@@ -13,6 +13,7 @@ use undertone_node::{Node, NodeConfig, NodeEvent, load_or_make_node_key};
 use undertone_runtime::{Environment, Tasks};
 
 use crate::args::{Global, NodeArgs};
+use crate::interrupt::Interrupt;
 use crate::output::{DIM, Ui, paint};
 use crate::{Usage, home};
 
@@ -33,6 +34,7 @@ pub(crate) async fn run(global: &Global, args: NodeArgs, ui: &Ui) -> Result<Exit
     let (node, mut events) = Node::start(config, Arc::new(MemoryKeyring::new()), &env, &tasks)
         .await
         .with_context(|| format!("start a node on {}:{}", args.addr, args.port))?;
+    let mut interrupt = Interrupt::listen()?;
     let enode = node.enode().to_string();
     match ui.json {
         true => ui.object(&json!({ "event": "started", "enode": enode })),
@@ -44,10 +46,7 @@ pub(crate) async fn run(global: &Global, args: NodeArgs, ui: &Ui) -> Result<Exit
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            signal = interrupted() => {
-                signal?;
-                break;
-            }
+            () = interrupt.wait() => break,
             event = events.recv() => match event {
                 Some(NodeEvent::Peers(count)) => {
                     if ui.json {
@@ -64,14 +63,10 @@ pub(crate) async fn run(global: &Global, args: NodeArgs, ui: &Ui) -> Result<Exit
     Ok(if ended.panicked.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Ctrl-C or a polite kill.
+/// Completes when it is time to end; hears what comes from now on.
 pub(crate) async fn interrupted() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("listen for signals")?;
-    tokio::select! {
-        outcome = tokio::signal::ctrl_c() => outcome.context("listen for Ctrl-C"),
-        _ = terminate.recv() => Ok(()),
-    }
+    Interrupt::listen()?.wait().await;
+    Ok(())
 }
 
 fn key(args: &NodeArgs, dir: &std::path::Path, env: &Environment) -> Result<NodeKey> {

@@ -1,9 +1,10 @@
 //! What a person sees: colours where they are wanted, JSON lines where a script asks for them.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use tokio::sync::Notify;
 
 use crate::Usage;
 use crate::args::Global;
@@ -35,7 +36,7 @@ impl Ui {
 
     /// A line of data. `anstream` drops the colours where they are not wanted (no terminal, `NO_COLOR`).
     pub(crate) fn line(self, text: &str) {
-        anstream::println!("{text}");
+        written(writeln!(anstream::stdout().lock(), "{text}"));
     }
 
     /// Something to know that is not data.
@@ -47,7 +48,7 @@ impl Ui {
 
     /// One JSON object on a line.
     pub(crate) fn object(self, value: &serde_json::Value) {
-        println!("{value}");
+        written(writeln!(io::stdout().lock(), "{value}"));
     }
 
     /// Says what went wrong and gives the exit status: 2 for wrong usage, else 1.
@@ -60,9 +61,26 @@ impl Ui {
     }
 }
 
+/// Told once when stdout takes nothing more, as in `undertone listen | head -1`.
+static READER_GONE: Notify = Notify::const_new();
+
+/// Completes when nobody reads stdout any more. That is no failure: whoever read has enough.
+pub(crate) async fn reader_gone() {
+    READER_GONE.notified().await;
+}
+
+fn written(outcome: io::Result<()>) {
+    if let Err(error) = outcome {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            tracing::error!(%error, "cannot write to stdout");
+        }
+        READER_GONE.notify_one();
+    }
+}
+
 /// Whether a person sits at both ends.
 pub(crate) fn interactive() -> bool {
-    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 /// Text in a style.

@@ -3,7 +3,7 @@
 //! ```text
 //! <data dir>/keystore/UTC--<time>--<address>   the key, encrypted with the person's password (geth reads it)
 //! <data dir>/accounts/<address>/chatkey        the public key, so that a list needs no password
-//! <data dir>/accounts/<address>/messages.db    what was said (SQLCipher), messages.salt beside it
+//! <data dir>/accounts/<address>/messages.db    what was said (SQLCipher), its salt beside it
 //! ```
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,169 @@
+//! `undertone account`, with the real cost of scrypt where a key file is written.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use undertone_account::keystore::KeyFile;
+use undertone_account::{ChatKey, ExtendedKey, Mnemonic, key_text};
+use undertone_crypto::SecretKey;
+
+use crate::{Home, run, run_with, undertone};
+
+/// The first words of BIP-39's own test vectors.
+const WORDS: &str = "legal winner thank year wave sausage worth useful legal winner thank yellow";
+
+fn on(dir: &Path, args: &[&str]) -> Command {
+    let mut command = undertone();
+    command.args(args).arg("--datadir").arg(dir);
+    command
+}
+
+#[test]
+fn a_new_account_is_shown_listed_exported_and_gets_another_password() {
+    let temp = tempfile::tempdir().unwrap();
+    let (dir, old, new) = (temp.path().join("data"), temp.path().join("old"), temp.path().join("new"));
+    std::fs::write(&old, "correct horse\n").unwrap();
+    std::fs::write(&new, "battery staple\n").unwrap();
+    let with = |args: &[&str], file: &Path| {
+        let mut command = on(&dir, args);
+        command.arg("--password-file").arg(file);
+        command
+    };
+
+    let made = run(&mut with(&["account", "new", "--no-confirm", "--json"], &old)).expect(0);
+    let account = made.json();
+    // The words go to the person alone, never among the data; and they are the account.
+    let words: Vec<&str> = made.err.split_whitespace().collect();
+    let word = |n: usize| words[words.iter().position(|w| *w == format!("{n}.")).unwrap() + 1];
+    let phrase = (1..=12).map(word).collect::<Vec<_>>().join(" ");
+    let master = ExtendedKey::master(&Mnemonic::parse(&phrase).unwrap().seed("")).unwrap();
+    let key = ChatKey::derive(&master).unwrap();
+    assert_eq!(account["publicKey"], key.public().to_hex());
+    assert_eq!(account["chatKey"], key_text::chat_key(&key.public()));
+    assert!(!made.out.contains(word(1)), "no words on stdout");
+
+    assert_eq!(run(&mut on(&dir, &["account", "list", "--json"])).expect(0).json(), account);
+    assert_eq!(run(&mut on(&dir, &["account", "show", "--json"])).expect(0).json(), account);
+    let shown = run(&mut on(&dir, &["account", "show"])).expect(0).out;
+    for field in ["name", "chatKey", "publicKey", "address", "keyFile"] {
+        assert!(shown.contains(account[field].as_str().unwrap()), "{field} in {shown}");
+    }
+    assert!(!shown.contains('\u{1b}'), "no colours where no terminal is");
+    let listed = run(&mut on(&dir, &["account", "list"])).expect(0).out;
+    assert_eq!(listed.lines().count(), 1);
+
+    let exported = run(&mut on(&dir, &["account", "export"])).expect(0).out;
+    assert_eq!(
+        KeyFile::parse(exported.as_bytes()).unwrap().open("correct horse").unwrap().public(),
+        key.public()
+    );
+
+    let new_file = new.to_str().unwrap();
+    let change = ["account", "password", "--new-password-file", new_file];
+    run(&mut with(&change, &new)).refused(1, &["wrong password"]);
+    assert_eq!(run(&mut on(&dir, &["account", "export"])).out, exported, "unchanged");
+    run(&mut with(&change, &old)).expect(0);
+    let exported = run(&mut on(&dir, &["account", "export"])).expect(0).out;
+    let file = KeyFile::parse(exported.as_bytes()).unwrap();
+    assert_eq!(file.open("battery staple").unwrap().public(), key.public());
+    assert!(file.open("correct horse").is_err());
+}
+
+fn import(dir: &Path, password: &Path, args: &[&str], stdin: &str) -> crate::Ended {
+    let mut command = on(dir, &["account", "import", "--json"]);
+    run_with(command.args(args).arg("--password-file").arg(password), stdin)
+}
+
+#[test]
+fn words_are_imported_once_and_checked() {
+    let temp = tempfile::tempdir().unwrap();
+    let (dir, password) = (temp.path().join("data"), temp.path().join("password"));
+    std::fs::write(&password, "correct horse\n").unwrap();
+    let expected = |phrase: &Mnemonic| {
+        ChatKey::derive(&ExtendedKey::master(&phrase.seed("")).unwrap()).unwrap().public().to_hex()
+    };
+    // As they are typed: over several lines, with more spaces.
+    let typed = WORDS.replacen(' ', "\n  ", 3);
+    let account = import(&dir, &password, &[], &typed).expect(0).json();
+    assert_eq!(account["publicKey"], expected(&Mnemonic::parse(WORDS).unwrap()));
+    import(&dir, &password, &[], WORDS).refused(1, &["exists already"]);
+
+    let swapped = WORDS.replacen("legal winner", "winner legal", 1);
+    import(&dir, &password, &[], &swapped).refused(1, &["checksum", "--ignore-checksum"]);
+    import(&dir, &password, &[], &WORDS.replace("sausage", "sausagge")).refused(1, &["word 6", "sausagge"]);
+    import(&dir, &password, &[], "").refused(1, &[]);
+    let account = import(&dir, &password, &["--ignore-checksum"], &swapped).expect(0).json();
+    assert_eq!(account["publicKey"], expected(&Mnemonic::unchecked(&swapped).unwrap()));
+    assert_eq!(run(&mut on(&dir, &["account", "list", "--json"])).lines().len(), 2);
+    // Now it has to be said which.
+    run(&mut on(&dir, &["account", "show"])).refused(2, &["2 accounts", "--account"]);
+    let name = account["name"].as_str().unwrap();
+    let named = run(&mut on(&dir, &["account", "show", "--json", "--account", name])).expect(0).json();
+    assert_eq!(named, account);
+    run(&mut on(&dir, &["account", "show", "--account", "Nobody At Home"])).refused(1, &["no account"]);
+}
+
+#[test]
+fn a_private_key_is_imported() {
+    let temp = tempfile::tempdir().unwrap();
+    let (dir, password) = (temp.path().join("data"), temp.path().join("password"));
+    std::fs::write(&password, "correct horse\n").unwrap();
+    let hex = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
+    let from = ["--from", "private-key"];
+    for bad in ["", "4c08", &"00".repeat(32), &"ff".repeat(32), &hex.replace('4', "x")] {
+        let ended = import(&dir, &password, &from, bad).expect(1);
+        assert!(bad.is_empty() || !ended.err.contains(bad), "a secret is not said back: {}", ended.err);
+    }
+    let account = import(&dir, &password, &from, &format!("{hex}\n")).expect(0).json();
+    assert_eq!(account["publicKey"], SecretKey::from_hex(hex).unwrap().public().to_hex());
+    assert_eq!(
+        account["address"].as_str().unwrap().to_lowercase(),
+        "0x2c7536e3605d9c16a7a3d7b1898e529396a65c23"
+    );
+}
+
+/// A file made by geth 1.9.7; the wrong password first.
+#[test]
+fn a_key_file_of_geth_is_imported() {
+    let temp = tempfile::tempdir().unwrap();
+    let (dir, password, file) =
+        (temp.path().join("data"), temp.path().join("password"), temp.path().join("UTC--geth"));
+    let known = concat!(env!("CARGO_MANIFEST_DIR"), "/../../core/account/tests/it/key_files.json");
+    let known: Value = serde_json::from_slice(&std::fs::read(known).unwrap()).unwrap();
+    let geth = &known["files"][0];
+    assert_eq!(geth["writer"], "geth, --lightkdf");
+    std::fs::write(&file, geth["file"].to_string()).unwrap();
+    let from = ["--from", "keystore", "--file", file.to_str().unwrap()];
+
+    std::fs::write(&password, "wrong\n").unwrap();
+    import(&dir, &password, &from, "").refused(1, &["wrong password"]);
+    std::fs::write(&password, geth["password"].as_str().unwrap()).unwrap();
+    let account = import(&dir, &password, &from, "").expect(0).json();
+    let secret = SecretKey::from_hex(geth["private_key"].as_str().unwrap()).unwrap();
+    assert_eq!(account["publicKey"], secret.public().to_hex());
+
+    std::fs::write(&file, "{}").unwrap();
+    import(&dir, &password, &from, "").refused(1, &[]);
+    import(&dir, &password, &["--from", "keystore", "--file", "absent"], "").refused(1, &["absent"]);
+    import(&dir, &password, &["--from", "keystore"], "").refused(2, &["--file"]);
+}
+
+/// What a person would see on a terminal is asked for before the words are shown.
+#[test]
+fn nothing_is_shown_when_something_is_missing() {
+    let home = Home::new(1);
+    let fresh = home.dir.path().join("fresh");
+    let ended = run(&mut on(&fresh, &["account", "new", "--no-confirm"]));
+    assert!(!ended.err.contains("1."), "no words: {}", ended.err);
+    ended.refused(2, &["no terminal", "--password-file", "UNDERTONE_PASSWORD_FILE"]);
+    let mut command = on(&fresh, &["account", "new"]);
+    run(command.arg("--password-file").arg(home.password_file()))
+        .refused(2, &["no terminal", "--no-confirm"]);
+    std::fs::write(home.password_file(), "\n").unwrap();
+    let mut command = on(&fresh, &["account", "new", "--no-confirm"]);
+    run(command.arg("--password-file").arg(home.password_file())).refused(1, &["empty password"]);
+    let listed = run(&mut on(&fresh, &["account", "list"])).expect(0);
+    assert_eq!(listed.out, "");
+    assert!(listed.err.contains("undertone account new"), "{}", listed.err);
+}

@@ -1,0 +1,37 @@
+//! Every help text, as it is printed.
+
+use crate::{run, undertone};
+
+fn help(args: &[&str]) -> String {
+    run(undertone().args(args).arg("--help")).expect(0).out
+}
+
+macro_rules! pinned {
+    ($($name:ident: $args:expr;)+) => {$(
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(stringify!($name), help(&$args));
+        }
+    )+};
+}
+
+pinned! {
+    root: [];
+    demo: ["demo"];
+    account: ["account"];
+    account_new: ["account", "new"];
+    account_import: ["account", "import"];
+    account_show: ["account", "show"];
+    account_list: ["account", "list"];
+    account_export: ["account", "export"];
+    account_password: ["account", "password"];
+    node: ["node"];
+    send: ["send"];
+    listen: ["listen"];
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let out = run(undertone().arg("--version")).expect(0).out;
+    assert_eq!(out, format!("undertone {}\n", env!("CARGO_PKG_VERSION")));
+}

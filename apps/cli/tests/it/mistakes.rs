@@ -1,0 +1,119 @@
+//! What goes wrong, in a sentence that says what to do, and with the exit status that the table of commands names.
+
+use crate::{Home, Running, run, undertone};
+
+#[test]
+fn wrong_usage_is_2() {
+    let home = Home::new(10);
+    let cases: [(&[&str], &[&str]); 12] = [
+        (&[], &["Usage"]),
+        (&["shout"], &["shout"]),
+        (&["send"], &["<TO>"]),
+        (&["send", "bob", "hello"], &["bob", "0x04", "zQ3sh", "public:NAME"]),
+        (&["send", "public:", "hello"], &["name"]),
+        (&["send", "public:lab", "hello", "--wait", "seen"], &["queued", "sent", "delivered"]),
+        (&["send", "public:lab", "hello", "--wait", "delivered"], &["--wait sent"]),
+        (&["send", "public:lab", "hello", "--timeout", "soon"], &["--timeout"]),
+        (&["send", "public:lab", "hello", "--peer", "enode://12@localhost:1"], &["--peer"]),
+        (&["listen", "bob"], &["bob", "public:NAME"]),
+        (&["node", "--shh.pow", "NaN"], &["--shh.pow", "finite"]),
+        (&["node", "--port", "70000"], &["--port"]),
+    ];
+    let mut count = 0;
+    for (args, words) in cases {
+        let mut command = undertone();
+        command.args(args);
+        if !args.is_empty() {
+            command.arg("--datadir").arg(home.data()).arg("--password-file").arg(home.password_file());
+        }
+        run(&mut command).refused(2, words);
+        count += 1;
+    }
+    assert_eq!(count, 12);
+}
+
+#[test]
+fn a_missing_account_is_1_and_says_how_to_make_one() {
+    let home = tempfile::tempdir().unwrap();
+    for args in [&["account", "show"][..], &["account", "export"], &["send", "public:lab", "x"], &["listen"]]
+    {
+        let mut command = undertone();
+        command.args(args).arg("--datadir").arg(home.path());
+        run(&mut command).refused(1, &["no account here", "undertone account new"]);
+    }
+}
+
+#[test]
+fn passwords() {
+    let home = Home::new(11);
+    let send = |file: &str| {
+        let mut command = undertone();
+        command.args(["send", "public:lab", "x", "--wait", "queued", "--datadir"]).arg(home.data());
+        command.args(["--password-file", file]);
+        command
+    };
+    std::fs::write(home.dir.path().join("wrong"), "wrong\n").unwrap();
+    let wrong = home.dir.path().join("wrong");
+    run(&mut send(wrong.to_str().unwrap())).refused(1, &["wrong password for 0x"]);
+    run(&mut send("absent")).refused(1, &["password file", "absent"]);
+
+    let bare = || {
+        let mut command = undertone();
+        command.args(["send", "public:lab", "x", "--wait", "queued", "--datadir"]).arg(home.data());
+        command
+    };
+    run(&mut bare()).refused(2, &["no terminal", "--password-file FILE", "UNDERTONE_PASSWORD_FILE"]);
+    run(bare().env("UNDERTONE_PASSWORD_FILE", home.password_file())).expect(0);
+    // Never an argument, never a value in the environment: both can be seen by others.
+    run(bare().env("UNDERTONE_PASSWORD", "correct horse")).refused(2, &["no terminal"]);
+    run(bare().env("UNDERTONE_PASSWORD_FILE", "correct horse")).refused(1, &["password file"]);
+    for flag in ["--password", "--pass", "--passphrase", "-p"] {
+        run(bare().args([flag, "correct horse"])).refused(2, &["unexpected argument"]);
+    }
+    for args in [
+        &["--help"][..],
+        &["account", "new", "--help"],
+        &["account", "password", "--help"],
+        &["send", "--help"],
+    ] {
+        let help = run(undertone().args(args)).expect(0).out;
+        let flags = help.split_whitespace().filter(|word| word.starts_with("--") && word.contains("pass"));
+        for flag in flags {
+            assert!(flag.ends_with("password-file"), "{flag}");
+        }
+    }
+}
+
+#[test]
+fn a_directory_in_use_names_the_process() {
+    let home = Home::new(12);
+    let listening = Running::start(&mut home.undertone(&["listen", "--json"]));
+    listening.says("listening as");
+    let pid = listening.pid().as_raw_nonzero().to_string();
+    let mut node = undertone();
+    node.args(["node", "--port", "0", "--datadir"]).arg(home.data());
+    run(&mut node).refused(1, &[&format!("process {pid}"), "--datadir"]);
+    let demo = run(undertone().args(["demo", "--once", "--datadir"]).arg(home.data()));
+    demo.refused(1, &[&format!("process {pid}")]);
+    // Reading what is public needs no ownership.
+    run(&mut home.undertone(&["account", "list"])).expect(0);
+    listening.kill_tree();
+    // A killed owner locks nobody out.
+    run(&mut home.undertone(&["send", "public:lab", "x", "--wait", "queued"])).expect(0);
+}
+
+#[test]
+fn a_damaged_store_is_a_sentence() {
+    let home = Home::new(13);
+    run(&mut home.undertone(&["send", "public:lab", "x", "--wait", "queued"])).expect(0);
+    let accounts = std::fs::read_dir(home.data().join("accounts")).unwrap();
+    let account = accounts.map(|entry| entry.unwrap().path()).next().unwrap();
+    for name in ["messages.db", "messages.db.salt"] {
+        let file = account.join(name);
+        let kept = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &kept[..kept.len() / 2]).unwrap();
+        run(&mut home.undertone(&["listen"])).refused(1, &["damaged"]);
+        std::fs::write(&file, kept).unwrap();
+    }
+    run(&mut home.undertone(&["send", "public:lab", "x", "--wait", "queued"])).expect(0);
+}
