@@ -287,6 +287,11 @@ impl Whisper {
         if header.expiry < now.unix.secs_u32().saturating_add(LAST_SECS) {
             return Err(Refusal::Expired);
         }
+        // Above, even a packet of its own would cost us every peer; what a peer sent came in such a packet.
+        let body = envelope.bytes().len() + LIST_HEADER;
+        if body > MAX_MESSAGE {
+            return Err(Refusal::TooLarge { got: body });
+        }
         let raw = RawEnvelope::decode(envelope.bytes()).map_err(|_| Refusal::Ttl)?;
         self.receive(now, None, &raw)?;
         self.settle(now);
@@ -432,7 +437,7 @@ impl Whisper {
     }
 }
 
-/// Bytes of the header of a list of up to 512 KiB.
+/// Bytes of the header of a list of 64 KiB up to 16 MiB; a shorter one has less.
 const LIST_HEADER: usize = 4;
 
 fn enqueue(queue: &mut VecDeque<PeerId>, id: PeerId, peer: &mut Peer) {

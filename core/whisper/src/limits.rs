@@ -64,6 +64,10 @@ pub const MAX_JOBS: usize = 32;
 /// Envelopes that wait for a trial decryption; above it the oldest is dropped and counted. Our choice.
 pub const MAX_INBOX: usize = 4_096;
 
+/// Bytes of these envelopes. Our choice: half of the pool; without it the largest envelopes, which the pool has long
+/// given up, would add up to 4 GiB.
+pub const MAX_INBOX_BYTES: usize = POOL_BYTES / 2;
+
 /// Sends that wait for a peer, a key or a proof of work; above it a send fails as overloaded. Our choice.
 pub const MAX_OUTBOX: usize = 1_024;
 

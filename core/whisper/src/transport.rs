@@ -187,6 +187,25 @@ impl WhisperTransport {
         self.settle(now);
     }
 
+    /// A job that ends without a result: it panicked, which is a bug, or the shell could not run it. What waited for
+    /// it goes on without: its place among the results is given up, its send fails. A job that is not out is ignored.
+    pub fn job_failed(&mut self, now: Now, id: JobId) {
+        if !self.running.remove(&id) {
+            return;
+        }
+        if let Some(route) = self.deriving.remove(&id) {
+            self.keys.failed(&route);
+            for turn in self.outbox.waiting_on(&route) {
+                self.fail(turn, Failure::Refused);
+            }
+        }
+        self.sealed(now, id, None);
+        for delivery in self.inbox.finish(id, None, now.mono) {
+            self.deliver(delivery);
+        }
+        self.settle(now);
+    }
+
     /// What happened to envelopes, until `None`. Nothing unless [`TransportConfig::report`] asks for it.
     pub fn poll_report(&mut self) -> Option<Report> {
         self.reports.pop_front()

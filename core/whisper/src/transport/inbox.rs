@@ -8,7 +8,7 @@ use undertone_crypto::{PublicKey, keccak256};
 use undertone_transport::Listen;
 
 use crate::envelope::Envelope;
-use crate::limits::{MAX_INBOX, MAX_SEEN, SEEN_FOR};
+use crate::limits::{MAX_INBOX, MAX_INBOX_BYTES, MAX_SEEN, SEEN_FOR};
 use crate::transport::job::{JobId, OpenWork};
 
 /// An envelope and, once that is known, what was in it.
@@ -26,24 +26,30 @@ pub(crate) struct Delivery {
     pub(crate) payload: Vec<u8>,
 }
 
-/// Bounded by [`MAX_INBOX`]: above it the oldest that waits is dropped and counted, so whoever floods a topic
-/// delays and loses messages of that moment, and nothing else.
+/// Bounded by [`MAX_INBOX`] and [`MAX_INBOX_BYTES`], which hold envelopes that the pool may have given up: above
+/// them the oldest that waits is dropped and counted, so whoever floods a topic delays and loses messages of that
+/// moment, and nothing else.
 #[derive(Default)]
 pub(crate) struct Inbox {
     entries: BTreeMap<JobId, Inbound>,
     waiting: VecDeque<JobId>,
+    /// Bytes of the envelopes that wait.
+    bytes: usize,
     seen: Seen,
     dropped: u64,
 }
 
 impl Inbox {
     pub(crate) fn push(&mut self, id: JobId, work: OpenWork) {
-        if self.waiting.len() >= MAX_INBOX
-            && let Some(oldest) = self.waiting.pop_front()
-        {
-            self.entries.remove(&oldest);
+        let size = work.envelope.bytes().len();
+        while self.waiting.len() >= MAX_INBOX || self.bytes.saturating_add(size) > MAX_INBOX_BYTES {
+            let Some(oldest) = self.waiting.pop_front() else { break };
+            if let Some(Inbound::Waiting(work)) = self.entries.remove(&oldest) {
+                self.bytes = self.bytes.saturating_sub(work.envelope.bytes().len());
+            }
             self.dropped += 1;
         }
+        self.bytes = self.bytes.saturating_add(size);
         self.entries.insert(id, Inbound::Waiting(Box::new(work)));
         self.waiting.push_back(id);
     }
@@ -52,7 +58,10 @@ impl Inbox {
     pub(crate) fn start(&mut self) -> Option<(JobId, Box<OpenWork>)> {
         let id = self.waiting.pop_front()?;
         match self.entries.insert(id, Inbound::Running) {
-            Some(Inbound::Waiting(work)) => Some((id, work)),
+            Some(Inbound::Waiting(work)) => {
+                self.bytes = self.bytes.saturating_sub(work.envelope.bytes().len());
+                Some((id, work))
+            }
             _ => None,
         }
     }

@@ -97,6 +97,13 @@ impl RouteKeys {
         true
     }
 
+    /// There will be no key: the next request derives again.
+    pub(crate) fn failed(&mut self, route: &Route) {
+        if matches!(self.0.get(route), Some(State::Deriving)) {
+            self.0.remove(route);
+        }
+    }
+
     pub(crate) fn derived(&mut self, route: Route, key: Secret<32>) {
         self.0.insert(route, State::Ready(Arc::new(key)));
     }

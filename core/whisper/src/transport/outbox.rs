@@ -111,6 +111,12 @@ impl Outbox {
         Some(send.id)
     }
 
+    /// The sends on a route that are not being sealed yet.
+    pub(crate) fn waiting_on(&self, route: &Route) -> Vec<Turn> {
+        let on_it = |turn: &&Turn| self.sends.get(turn).is_some_and(|send| send.route == *route);
+        self.waiting.iter().filter(on_it).copied().collect()
+    }
+
     pub(crate) fn uses(&self, route: &Route) -> bool {
         self.sends.values().any(|send| send.route == *route)
     }

@@ -373,3 +373,62 @@ fn sealed_envelopes_start_at_a_random_nonce() {
     let envelope = t.engine().envelopes().next().unwrap();
     assert!(RawEnvelope::decode(envelope.bytes()).unwrap().nonce > u64::from(u32::MAX));
 }
+
+#[test]
+fn a_lost_opening_does_not_stop_those_behind_it() {
+    let (mut t, _) = transport(free());
+    let bob = person(2);
+    connect(&mut t, now(0), 1, &Status::default());
+    t.command(now(0), listen()).unwrap();
+    work(&mut t, now(0));
+    for i in 1..=3u8 {
+        receive(&mut t, now(0), 1, &incoming(now(0), Some(&bob), &vec![i; i.into()]));
+    }
+    let lost = t.poll_job().unwrap().id();
+    work(&mut t, now(1));
+    assert_eq!(payloads(&events(&mut t)), Vec::<Vec<u8>>::new(), "they wait for the first");
+    t.job_failed(now(1), lost);
+    assert_eq!(payloads(&events(&mut t)), [vec![2; 2], vec![3; 3]]);
+    t.job_failed(now(1), lost);
+}
+
+#[test]
+fn lost_jobs_take_no_place_and_their_sends_fail() {
+    let (mut t, alice) = transport(free());
+    connect(&mut t, now(0), 1, &Status::default());
+    // The derivation of the key is lost: nobody waits for it for ever, and the next send derives again.
+    t.command(now(0), send(1, &alice, Flush::Fast, b"x")).unwrap();
+    let lost = t.poll_job().unwrap().id();
+    t.job_failed(now(0), lost);
+    assert_eq!(progress(&events(&mut t)), [Progress::Queued, Progress::Failed(Failure::Refused)]);
+    t.command(now(0), send(2, &alice, Flush::Fast, b"x")).unwrap();
+    let derive = t.poll_job().unwrap();
+    t.job_done(now(0), derive.run());
+    // So are more seals than may be out.
+    let mut failed = 0;
+    for id in 3..3 + 2 * limits::MAX_JOBS as u64 {
+        let seal = t.poll_job().unwrap().id();
+        t.job_failed(now(0), seal);
+        failed += progress(&events(&mut t)).iter().filter(|p| matches!(p, Progress::Failed(_))).count();
+        t.command(now(0), send(id, &alice, Flush::Fast, b"x")).unwrap();
+    }
+    assert_eq!(failed, 2 * limits::MAX_JOBS);
+    work(&mut t, now(0));
+    assert_eq!(leaving(&mut t, now(0)).len(), 1);
+}
+
+#[test]
+fn a_flood_of_large_envelopes_is_bounded_by_bytes() {
+    let (mut t, _) = transport(free());
+    connect(&mut t, now(0), 1, &Status::default());
+    t.command(now(0), listen()).unwrap();
+    work(&mut t, now(0));
+    let (size, mut count) = (60_000, 0);
+    while count * size <= limits::MAX_INBOX_BYTES + 10 * size {
+        let mut data = vec![0; size];
+        data[..8].copy_from_slice(&count.to_be_bytes());
+        receive(&mut t, now(0), 1, &around(now(0), &data));
+        count += 1;
+    }
+    assert!((10..=14).contains(&t.dropped()), "{}", t.dropped());
+}
