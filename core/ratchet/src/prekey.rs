@@ -9,7 +9,7 @@ use crate::error::SealError;
 use crate::installation::InstallationId;
 use crate::keys::{LocalIdentity, PrekeyId, PrekeyPrivate, RemoteIdentity};
 use crate::layer::Encryption;
-use crate::limits::{MAX_OWN_DEVICES, MAX_PREKEY_VERSION, PREKEY_ROTATION};
+use crate::limits::{MAX_BUNDLE_AHEAD, MAX_OWN_DEVICES, MAX_PREKEY_VERSION, PREKEY_ROTATION};
 use crate::store::RatchetStore;
 use crate::stored::{OwnPrekey, OwnState};
 use crate::tables::Tables;
@@ -33,8 +33,7 @@ impl Encryption {
             Some(state) if is_fresh(&state, now) => state,
             old => rotate(tables, own, old, now, rng)?,
         };
-        // Strictly above the last one, also when the clock stood still or went back.
-        state.last_timestamp = nanos(now).max(state.last_timestamp.saturating_add(1));
+        state.last_timestamp = next_timestamp(state.last_timestamp, now);
         tables.put_own_state(own, &state);
         let this = Entry {
             installation: self.installation().clone(),
@@ -45,6 +44,13 @@ impl Encryption {
         let others = paired_devices(tables, own, self.installation())?;
         Ok(sign(keyring, own, others.into_iter().chain([this]), state.last_timestamp)?)
     }
+}
+
+/// Strictly above the last one, also when the clock stood still or went back; but not beyond what peers believe: a
+/// clock that was far ahead once must not date all later bundles. Peers go by the version of a prekey then.
+fn next_timestamp(last: i64, now: Unix) -> i64 {
+    let next = last.saturating_add(1);
+    if next > nanos(now.after(MAX_BUNDLE_AHEAD)) { nanos(now) } else { next.max(nanos(now)) }
 }
 
 /// A prekey from the future means that the clock was wrong then: that one is replaced as well.

@@ -193,19 +193,30 @@ fn the_message_that_makes_the_prekey_rotate_goes_by_the_old_session() {
     }
 }
 
+/// The timestamps of bundles that are signed at these times, one after the other.
+fn stamps<const N: usize>(party: &mut Party, times: [Now; N]) -> [i64; N] {
+    times.map(|now| {
+        let message = crate::ProtocolMessage::decode(&party.public(now).bytes).unwrap();
+        message.bundles()[0].verify(START.after(365 * DAY).unix).unwrap().timestamp()
+    })
+}
+
 #[test]
-fn bundle_timestamps_grow_while_the_clock_stands() {
-    let mut alice = Party::new(8);
-    let stamps: Vec<i64> = [START, START, Now { unix: Unix::from_secs(1_650_000_000), ..START }]
-        .map(|now| alice.public(now))
-        .iter()
-        .map(|sealed| {
-            let message = crate::ProtocolMessage::decode(&sealed.bytes).unwrap();
-            message.bundles()[0].verify(START.unix).unwrap().timestamp()
-        })
-        .collect();
-    // The wall clock went back far enough that the prekey was replaced; the timestamps still grow.
+fn bundle_timestamps_grow_while_the_clock_stands_or_goes_back_a_little() {
+    let before = Now { unix: Unix::from_secs(START.unix.secs() - 3600), ..START };
+    let stamps = stamps(&mut Party::new(8), [START, START, before]);
     assert_eq!(stamps, [nanos(START), nanos(START) + 1, nanos(START) + 2]);
+}
+
+/// Else every peer that checks timestamps would drop our bundles until that time has come.
+#[test]
+fn a_clock_that_was_far_ahead_once_does_not_date_our_bundles_for_ever() {
+    let (mut alice, mut bob) = acquainted(8);
+    stamps(&mut alice, [START.after(365 * DAY)]);
+    let later = START.after(2 * DAY);
+    let sealed = alice.public(later);
+    let opened = bob.open(later, &alice.key(), &sealed.bytes).unwrap();
+    assert_eq!((opened.dropped.len(), opened.learned.len()), (0, 1), "he learns the new prekey");
 }
 
 #[test]

@@ -175,11 +175,12 @@ fn seal(step: &Value, party: &mut Party, peer: &PublicKey) -> Result<Sealed, Sea
     let mut rng = randomness(step, party, peer);
     let payload = hex(&step["plaintext"]);
     let Party { layer, keyring, store, .. } = party;
-    let mut cx = Context { store, keyring, now: Now { unix: Unix::from_secs(1), ..NOW }, rng: &mut rng };
-    // The clock stands before every timestamp, so that the one of the file is used; the prekey must not
+    let mut state = Tables::new(&mut *store).own_state(&layer.own).unwrap().unwrap();
+    // The clock stands just before the timestamp of the file, so that this one is used; the prekey must not
     // rotate because of that.
-    let mut state = Tables::new(cx.store).own_state(&layer.own).unwrap().unwrap();
-    state.created = cx.now.unix;
+    let unix = Unix::from_millis(u64::try_from(state.last_timestamp / 1_000_000).unwrap());
+    state.created = unix;
+    let mut cx = Context { store, keyring, now: Now { unix, ..NOW }, rng: &mut rng };
     let mut tables = Tables::new(cx.store);
     tables.put_own_state(&layer.own, &state);
     tables.commit().unwrap();
