@@ -48,7 +48,8 @@ impl FromStr for ChatId {
 pub struct Chat {
     /// Which.
     pub id: ChatId,
-    /// Lamport clock of the newest message, milliseconds; 0 when there is none.
+    /// Lamport clock that our next message goes above, milliseconds: as a rule that of the newest one; 0 when there
+    /// is none.
     pub clock: u64,
     /// Messages of others that nobody marked as read.
     pub unread: u64,

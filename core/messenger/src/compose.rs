@@ -1,6 +1,7 @@
 //! Writing a message.
 
 use rand_core::CryptoRng;
+use undertone_base::Unix;
 use undertone_crypto::PublicKey;
 use undertone_datasync::{GroupId, Pending, wrap};
 use undertone_payload::{ChatMessageOut, Clock, MessageType, Metadata};
@@ -8,6 +9,7 @@ use undertone_payload::{ChatMessageOut, Clock, MessageType, Metadata};
 use crate::chat::{ChatId, Message, MessageState};
 use crate::fault::Fault;
 use crate::io::{Notice, Protection, Sizes};
+use crate::limits::MAX_CLOCK_LEAD;
 use crate::outbox::Sent;
 use crate::rows::{Address, Carries, OutboxRow, pending_key, timeline_key};
 use crate::step::Step;
@@ -17,7 +19,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     pub(crate) fn send_text(&mut self, id: &ChatId, text: String) -> Result<(), Fault> {
         let mut row = self.own_chat(id)?;
         let now = self.now.unix;
-        let clock = Clock::bid(Clock::from_value(row.chat.clock), now);
+        let clock = bid(row.chat.clock, now);
         let out = match id {
             ChatId::OneToOne(peer) => ChatMessageOut::one_to_one(peer, text.as_str(), clock, now),
             ChatId::Public(name) => ChatMessageOut::public(name.as_str(), text.as_str(), clock, now),
@@ -95,4 +97,16 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         self.notify(Notice::Message(Box::new(message)));
         Ok(())
     }
+}
+
+/// The clock of our next message in a chat.
+///
+/// DEVIATION: the original follows the chat's clock wherever it is. Then whoever writes at the very limit that
+/// receivers allow makes them refuse the next message of everybody else, and a wall clock that was wrong once
+/// closes the chat until that time has come. Here such a clock is not followed. Pinned by
+/// `a_clock_pushed_to_the_limit_does_not_push_our_own_messages_over_it` and
+/// `a_clock_that_was_far_ahead_does_not_close_a_chat`.
+fn bid(chat: u64, now: Unix) -> Clock {
+    let last = if chat >= now.after(MAX_CLOCK_LEAD).millis() { Clock::NONE } else { Clock::from_value(chat) };
+    Clock::bid(last, now)
 }

@@ -37,6 +37,17 @@ pub const CONTACT_CODE_EVERY: Duration = Duration::from_secs(6 * 3600);
 /// When the contact code is published again after a failure. Our choice.
 pub const CONTACT_CODE_RETRY: Duration = Duration::from_secs(300);
 
+/// How far the clock of a chat may lead our own and still be followed. `payloads.md` 3.8: receivers take 120 s more
+/// than the time of the envelope, which is in whole seconds.
+pub const MAX_CLOCK_LEAD: Duration = Duration::from_secs(119);
+
+/// Messages of one clock in a public chat that a new one is compared with. Our choice: honest ones share a clock
+/// by chance.
+pub const MAX_SAME_CLOCK: usize = 64;
+
+/// Messages to a person that are looked at when it is back. Our choice: more than anybody writes to one who is away.
+pub const MAX_LOOKED_AT: usize = 1_000;
+
 /// Longest time to the next wake-up. Our choice: after the wall clock went back, nothing sleeps longer.
 pub const MAX_SLEEP: Duration = Duration::from_secs(600);
 

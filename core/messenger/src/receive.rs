@@ -27,9 +27,9 @@ use undertone_transport::{PublicName, Received, Route};
 use crate::chat::{ChatId, Message, MessageState};
 use crate::fault::Fault;
 use crate::io::{Notice, Protection, Sizes, Trace, TraceStep, Undecodable};
-use crate::limits::{ACK_PAYLOAD, MAX_QUEUED_ACKS, RESENDS_PER_STEP};
+use crate::limits::{ACK_PAYLOAD, MAX_LOOKED_AT, MAX_QUEUED_ACKS, MAX_SAME_CLOCK, RESENDS_PER_STEP};
 use crate::outbox::Sent;
-use crate::rows::{Carries, Due, OutboxRow, contact_key, pending_key};
+use crate::rows::{Carries, Due, OutboxRow, clock_key, contact_key, pending_key};
 use crate::security::protection;
 use crate::step::{Step, Stop};
 use crate::store::{Order, StoreTx, Table};
@@ -253,9 +253,13 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// A person is back. Not more than one step sends, and nothing sooner than 5 s after it was last sent.
     fn bring_forward(&mut self, person: &PublicKey) -> Result<(), Fault> {
         let rows =
-            self.tx.scan_prefix(Table::Pending, &contact_key(person), Order::Ascending, RESENDS_PER_STEP)?;
+            self.tx.scan_prefix(Table::Pending, &contact_key(person), Order::Ascending, MAX_LOOKED_AT)?;
+        let mut left = RESENDS_PER_STEP;
         for (key, _) in rows {
-            self.requested(&key)?;
+            if left == 0 {
+                break;
+            }
+            left = left.saturating_sub(usize::from(self.requested(&key)?));
         }
         Ok(())
     }
@@ -284,7 +288,9 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         arrival: Arrival<'_>,
         metadata: usize,
     ) -> Result<Option<()>, Fault> {
-        if self.tx.get(Table::Message, id.as_bytes())?.is_some() {
+        if self.tx.get(Table::Message, id.as_bytes())?.is_some()
+            || self.wrapped_anew(&chat, &author, checked)?
+        {
             return Ok(Some(()));
         }
         let known = self.chat(&chat)?;
@@ -324,6 +330,34 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         })?;
         self.notify(Notice::Trace(Box::new(trace)));
         Ok(Some(()))
+    }
+
+    /// Whether a public message is known under another id. The author signs the payload only, and the id covers what
+    /// is around it: whoever has seen a message can bring it again under any number of ids, but not at another clock.
+    ///
+    /// DEVIATION: the original shows each (test `a_public_message_in_another_wrapper_is_the_same_message`).
+    fn wrapped_anew(
+        &self,
+        chat: &ChatId,
+        author: &PublicKey,
+        checked: &CheckedChatMessage,
+    ) -> Result<bool, Fault> {
+        if matches!(chat, ChatId::OneToOne(_)) {
+            return Ok(false); // The author itself wraps it.
+        }
+        let at_clock = clock_key(chat, checked.clock().value());
+        for (key, _) in self.tx.scan_prefix(Table::Timeline, &at_clock, Order::Ascending, MAX_SAME_CLOCK)? {
+            let id = key.get(at_clock.len()..).and_then(MessageId::from_slice);
+            let known = id.map(|id| self.message(&id)).transpose()?.flatten();
+            if known.is_some_and(|known| {
+                known.author == *author
+                    && known.timestamp == checked.timestamp()
+                    && known.text == checked.text()
+            }) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// They wait in the outbox of this transaction, so they leave only if what they promise is kept.

@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use undertone_base::StoreError;
+use zeroize::Zeroizing;
 
 use crate::store::{Keys, Order, Row, StoreTx, Table};
 
+/// A value of the store, wiped on drop.
+type Value = Zeroizing<Vec<u8>>;
+
 /// A transaction over a transaction: reads see its own writes, and nothing reaches the one below before
 /// [`Staged::commit`]. A step that is refused drops it, so a refused input writes nothing by construction;
-/// a part of a step that may fail on its own gets one of its own.
+/// a part of a step that may fail on its own gets one of its own. Rows of the ratchet pass here: they are wiped.
 pub(crate) struct Staged<'a, S> {
     below: &'a mut S,
-    writes: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
+    writes: BTreeMap<(Table, Vec<u8>), Option<Value>>,
 }
 
 impl<'a, S: StoreTx> Staged<'a, S> {
@@ -45,13 +49,13 @@ impl<'a, S: StoreTx> Staged<'a, S> {
 impl<S: StoreTx> StoreTx for Staged<'_, S> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.writes.get(&(table, key.to_vec())) {
-            Some(value) => Ok(value.clone()),
+            Some(value) => Ok(value.as_deref().cloned()),
             None => self.below.get(table, key),
         }
     }
 
     fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        self.writes.insert((table, key.to_vec()), Some(value.to_vec()));
+        self.writes.insert((table, key.to_vec()), Some(Zeroizing::new(value.to_vec())));
         Ok(())
     }
 
@@ -75,7 +79,7 @@ impl<S: StoreTx> StoreTx for Staged<'_, S> {
         let mut merged: BTreeMap<Vec<u8>, Vec<u8>> = rows.into_iter().collect();
         for ((_, key), value) in own {
             match value {
-                Some(value) => merged.insert(key.clone(), value.clone()),
+                Some(value) => merged.insert(key.clone(), value.to_vec()),
                 None => merged.remove(key),
             };
         }

@@ -40,10 +40,16 @@ pub(super) fn chat_of(key: &[u8]) -> Option<ChatId> {
     }
 }
 
-/// `chat key || clock (8) || message id (32)`.
-pub(crate) fn timeline_key(chat: &ChatId, clock: u64, id: &MessageId) -> Vec<u8> {
+/// `chat key || clock (8)`: how the keys of all messages of one clock begin.
+pub(crate) fn clock_key(chat: &ChatId, clock: u64) -> Vec<u8> {
     let mut out = chat_key(chat);
     out.extend_from_slice(&clock.to_be_bytes());
+    out
+}
+
+/// `chat key || clock (8) || message id (32)`.
+pub(crate) fn timeline_key(chat: &ChatId, clock: u64, id: &MessageId) -> Vec<u8> {
+    let mut out = clock_key(chat, clock);
     out.extend_from_slice(id.as_bytes());
     out
 }

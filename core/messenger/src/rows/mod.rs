@@ -9,7 +9,7 @@ use undertone_base::StoreError;
 use undertone_crypto::PublicKey;
 
 pub(crate) use self::chat::ChatRow;
-pub(crate) use self::keys::{Due, chat_key, contact_key, pending_key, timeline_key};
+pub(crate) use self::keys::{Due, chat_key, clock_key, contact_key, pending_key, timeline_key};
 pub(crate) use self::outbox::{Address, Carries, OutboxRow};
 pub(crate) use self::state::{ContactRow, State};
 

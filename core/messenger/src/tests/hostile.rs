@@ -212,6 +212,44 @@ fn a_clock_far_ahead_is_refused_and_does_not_poison_the_chat() {
 }
 
 #[test]
+fn a_clock_pushed_to_the_limit_does_not_push_our_own_messages_over_it() {
+    let (alice, mut bob, mut carol) = (Side::new(0xa1), Side::new(0xb2), Side::new(0xc3));
+    for side in [&mut bob, &mut carol] {
+        side.command(Command::Open(lab()));
+    }
+    let highest = Clock::from_value(START.millis() + undertone_payload::limits::CLOCK_DRIFT_MAX);
+    let pushed = ChatMessageOut::public("lab", "first", highest, START).encode().unwrap();
+    let pushed = signed(&alice, MessageType::CHAT_MESSAGE, pushed);
+    assert_eq!(messages(&bob.receive(on_lab(&alice, &bob, pushed))).len(), 1);
+    for text in ["I can still speak", "I can still speak"] {
+        let (_, send) = bob.say(&lab(), text);
+        assert_eq!(messages(&carol.hear(bob.key(), &send)).len(), 1, "and everybody takes it");
+    }
+}
+
+/// Only the payload is signed: whoever has seen a public message can wrap it anew under another id.
+#[test]
+fn a_public_message_in_another_wrapper_is_the_same_message() {
+    let (alice, carol, mut bob) = (Side::new(0xa1), Side::new(0xc3), Side::new(0xb2));
+    bob.command(Command::Open(lab()));
+    let genuine = to_lab(&alice, "hello all");
+    assert_eq!(messages(&bob.receive(on_lab(&alice, &bob, genuine.clone()))).len(), 1);
+    for unknown in [&[0x7a, 0][..], &[0x7a, 1, 7], &[0x78, 1]] {
+        let mut wrapped = genuine.clone();
+        wrapped.extend_from_slice(unknown);
+        let effects = bob.receive(on_lab(&carol, &bob, wrapped));
+        assert!(messages(&effects).is_empty(), "shown again: {effects:?}");
+    }
+    assert_eq!(bob.texts(&lab()), ["hello all"]);
+    // The same words of somebody else, or said again, are other messages.
+    assert_eq!(messages(&bob.receive(on_lab(&carol, &bob, to_lab(&carol, "hello all")))).len(), 1);
+    let later = Clock::from_value(clock().value() + 1);
+    let again = ChatMessageOut::public("lab", "hello all", later, START).encode().unwrap();
+    let again = signed(&alice, MessageType::CHAT_MESSAGE, again);
+    assert_eq!(messages(&bob.receive(on_lab(&alice, &bob, again))).len(), 1);
+}
+
+#[test]
 fn a_copy_of_a_ciphertext_is_ignored_and_a_copy_of_a_message_acknowledged() {
     let (mut alice, mut bob) = (Side::new(0xa1), Side::new(0xb2));
     let to_bob = ChatId::OneToOne(bob.key());

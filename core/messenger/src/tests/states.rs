@@ -239,6 +239,46 @@ fn a_clock_that_goes_back_does_not_silence_anything() {
 }
 
 #[test]
+fn a_clock_that_was_far_ahead_does_not_close_a_chat() {
+    let mut side = Side::new(1);
+    side.later(Duration::from_secs(365 * 24 * 3600));
+    side.say(&lab(), "from the future");
+    side.now.unix = START;
+    let (first, _) = side.say(&lab(), "from now");
+    let (second, _) = side.say(&lab(), "from now");
+    assert_ne!(first, second);
+    let clock = |side: &Side, id| side.messenger.message(&side.store, id).unwrap().unwrap().clock;
+    assert!(clock(&side, &first) < clock(&side, &second));
+    assert!(clock(&side, &second) <= START.after(Duration::from_secs(120)).millis());
+}
+
+#[test]
+fn what_was_given_up_does_not_hide_what_waits_from_a_person_who_is_back() {
+    let (mut alice, mut bob) = acquainted();
+    let to_bob = ChatId::OneToOne(bob.key());
+    for n in 0..4 * RESENDS_PER_STEP {
+        let (id, _) = alice.say(&to_bob, &n.to_string());
+        alice.command(Command::GiveUp(id));
+    }
+    let waiting = 5;
+    for n in 0..waiting {
+        let (_, send) = alice.say(&to_bob, &format!("waits {n}"));
+        alice.progress(send.id, Progress::Relayed);
+    }
+    for wait in [5, 15, 60] {
+        alice.later(Duration::from_secs(wait));
+        for send in sends(&alice.timeout()).into_iter().map(|send| send.id) {
+            alice.progress(send, Progress::Relayed);
+        }
+    }
+    alice.later(Duration::from_secs(30));
+    let code = bob.open();
+    alice.hear_all(bob.key(), &code);
+    let again = alice.timeout();
+    assert_eq!(sends(&again).len(), waiting);
+}
+
+#[test]
 fn an_acknowledgement_that_comes_after_giving_up_is_the_truth() {
     let (mut alice, mut bob) = acquainted();
     let to_bob = ChatId::OneToOne(bob.key());
