@@ -1,5 +1,7 @@
 //! Vectors made by the originals, and properties.
 
+mod mangle;
+
 use proptest::prelude::*;
 use undertone_base::Secret;
 use undertone_crypto::kdf::topic_key;

@@ -2,7 +2,7 @@
 //!
 //! A [`Mutation`] is named, so that a failure says which input it was. [`Trial::run`] holds a decoder to four
 //! promises: no panic, an error that names the right party and has a code, memory in proportion to the input
-//! ([`allowance`]), and a verdict at all. What an accepted mutation means is for the caller to check: the trial
+//! (16 bytes for each one, and 64 KiB), and a verdict at all. What an accepted mutation means is for the caller to check: the trial
 //! hands the value back.
 //!
 //! ```
@@ -117,16 +117,18 @@ pub enum Whose {
     CallerOrEnvironment,
 }
 
-/// Bytes that a decoder may hold for an input of `len` bytes: a Rust value is wider than its wire form, and some
-/// decoders have tables of a fixed size.
-pub const fn allowance(len: usize) -> u64 {
-    (len as u64).saturating_mul(16).saturating_add(64 * 1_024)
-}
+/// Bytes that a decoder may hold for each byte of input, unless [`Trial::holding`] says otherwise: a Rust value is
+/// wider than its wire form.
+const PER_BYTE: u64 = 16;
+
+/// Bytes that a decoder may hold whatever the input: some have tables of a fixed size.
+const FIXED: u64 = 64 * 1_024;
 
 /// What trying mutations on a decoder showed.
 #[derive(Debug)]
 pub struct Trial {
     whose: Whose,
+    per_byte: u64,
     /// Mutations tried.
     pub tried: usize,
     /// Those that were refused.
@@ -140,7 +142,13 @@ pub struct Trial {
 impl Trial {
     /// Nothing tried yet; refusals have to name this party.
     pub const fn new(whose: Whose) -> Self {
-        Self { whose, tried: 0, refused: 0, codes: BTreeMap::new(), peak: 0 }
+        Self { whose, per_byte: PER_BYTE, tried: 0, refused: 0, codes: BTreeMap::new(), peak: 0 }
+    }
+
+    /// With another bound on what may be held, in bytes for each byte of input. Whoever takes it says why.
+    #[must_use]
+    pub fn holding(self, per_byte: u64) -> Self {
+        Self { per_byte, ..self }
     }
 
     /// Decodes the mutation and checks the promises. `says` gives the fault and the code of an error. The value
@@ -154,7 +162,7 @@ impl Trial {
         let _named = Named(&mutation.name);
         let mut outcome = None;
         let held = allocation_counter::measure(|| outcome = Some(decode(&mutation.bytes))).bytes_max;
-        let allowed = allowance(mutation.bytes.len());
+        let allowed = self.per_byte.saturating_mul(mutation.bytes.len() as u64).saturating_add(FIXED);
         assert!(held <= allowed, "held {held} bytes where {allowed} are allowed");
         self.peak = self.peak.max(held);
         self.tried = self.tried.saturating_add(1);

@@ -10,6 +10,7 @@ mod derivation;
 mod errors;
 mod key_text;
 mod keystore;
+mod mangle;
 mod mnemonic;
 mod secrets;
 

@@ -6,5 +6,6 @@
     reason = "a test says so when it fails"
 )]
 
+mod mangle;
 mod properties;
 mod vectors;

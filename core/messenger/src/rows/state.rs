@@ -54,7 +54,7 @@ impl State {
         id
     }
 
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         proto::State {
             format: FORMAT,
             installation_id: self.installation.as_str().to_owned(),
@@ -68,7 +68,7 @@ impl State {
         .encode_to_vec()
     }
 
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
         let row = proto::State::decode(bytes).map_err(|_| STATE)?;
         check_format(row.format, STATE)?;
         Ok(Self {

@@ -2,6 +2,7 @@
 
 mod flow;
 mod hostile;
+mod mangle;
 mod people;
 mod states;
 

@@ -1,4 +1,5 @@
 mod bounds;
+mod mangle;
 mod network;
 mod scenarios;
 

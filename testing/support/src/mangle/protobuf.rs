@@ -26,15 +26,17 @@ enum Lie {
     Number(u64),
     /// Another value of the same wire type.
     Edge(u64),
-    /// Another length before the same bytes; `Some` is added, `None` with the exact value.
+    /// Another length before the same bytes.
     Length(Announced),
-    /// A varint that never ends, in place of tag, length or value.
+    /// A varint that never ends, in place of the tag or of length or value.
     EndlessTag,
     EndlessValue,
     Missing,
     Twice,
     Emptied,
     NotText,
+    /// This often, empty.
+    Many(usize),
     /// This many group starts in its place.
     Groups(usize),
     /// Its own bytes this many messages deep.
@@ -50,7 +52,7 @@ enum Announced {
 
 /// Every field of a valid protobuf sample, also of messages within: every other wire type, field numbers 0 and
 /// beyond 2²⁹, lengths one off, 16 MiB, 4 GiB, 2⁶³−1 and 2⁶⁴−1, varints that do not end, edge values, bytes that
-/// are no UTF-8, the field missing, twice or empty, and groups and messages nested a thousand deep.
+/// are no UTF-8, the field missing, twice, empty or empty five thousand times, and groups and messages nested a thousand deep.
 ///
 /// # Panics
 /// When the sample is not protobuf.
@@ -80,7 +82,7 @@ fn lies() -> impl Iterator<Item = Lie> {
         .chain([0, 1, 0x7fff_ffff, 0xffff_ffff, 1 << 63, u64::MAX].map(Lie::Edge))
         .chain(lengths.map(Lie::Length))
         .chain([Lie::EndlessTag, Lie::EndlessValue, Lie::Missing, Lie::Twice, Lie::Emptied, Lie::NotText])
-        .chain([Lie::Groups(1), Lie::Groups(2_000), Lie::Deep(200)])
+        .chain([Lie::Groups(1), Lie::Groups(2_000), Lie::Deep(200), Lie::Many(5_000)])
 }
 
 fn count(fields: &[Field]) -> usize {
@@ -159,6 +161,7 @@ fn lying(field: &Field, payload: &[u8], out: &mut Vec<u8>, lie: Lie) {
         }
         Lie::Emptied => whole(number, 2, &[], out),
         Lie::NotText => whole(number, 2, &[0xff, 0xfe, 0xc0, 0x80], out),
+        Lie::Many(times) => (0..times).for_each(|_| whole(number, 2, &[], out)),
         Lie::Groups(depth) => (0..depth).for_each(|_| tag(number, 3, out)),
         Lie::Deep(depth) => {
             let nest = |inner: Vec<u8>, _| {

@@ -24,9 +24,10 @@ enum Lie {
     Missing,
     Twice,
     Deep,
+    Many,
 }
 
-const LIES: [Lie; 13] = [
+const LIES: [Lie; 14] = [
     Lie::LengthUp,
     Lie::LengthDown,
     Lie::LongForm,
@@ -40,11 +41,12 @@ const LIES: [Lie; 13] = [
     Lie::Missing,
     Lie::Twice,
     Lie::Deep,
+    Lie::Many,
 ];
 
 /// Every header of a valid RLP sample: length one up or down, the long form for a short length or padded with
 /// zeros, 4 GiB or 2⁶⁴−1 bytes announced, a string for a list and the reverse, an integer with a leading zero or
-/// of 33 bytes, the item empty, missing, twice, or a thousand lists deep.
+/// of 33 bytes, the item empty, missing, twice, a thousand lists deep, or empty five thousand times.
 ///
 /// # Panics
 /// When the sample is not RLP.
@@ -116,6 +118,7 @@ impl Item {
                 return whole(out, &payload, list);
             }
             Lie::Deep => return deep(out),
+            Lie::Many => return out.extend([base; 5_000]),
         }
         out.extend_from_slice(&payload);
     }

@@ -1,0 +1,159 @@
+//! Bad input, systematically: what a peer sends mangled in the middle of a conversation, and rows mangled on disk.
+//! What is inside the layers is mangled by the crates of those layers; here it is whole payloads.
+
+use undertone_base::FaultClass;
+use undertone_support::mangle::{self, Mutation, Trial, Whose};
+use undertone_transport::{Flush, PublicName};
+
+use super::*;
+use crate::rows::{Address, Carries, ChatRow, ContactRow, Due, OutboxRow, chat_key};
+use crate::{Chat, FailReason, Pfs, Protection};
+
+fn of(sample: &[u8]) -> Vec<Mutation> {
+    let mut made = mangle::bytes(sample);
+    made.extend(mangle::protobuf(sample));
+    made
+}
+
+impl Side {
+    /// Another one like this, with the same store.
+    fn twin(&self, byte: u8) -> Self {
+        Self { store: self.store.clone(), now: self.now, ..Self::unopened(byte) }
+    }
+}
+
+/// Hears every mutation of what `from` sent, each in the same state, and returns how many were refused or ignored
+/// and left no trace, and how many were shown.
+fn hear_mangled(bob: &Side, byte: u8, from: PublicKey, send: &Send, text: &str) -> (usize, usize) {
+    let (mut still, mut shown) = (0, 0);
+    for mutation in of(&send.payload) {
+        let mut twin = bob.twin(byte);
+        let arrival = Received { payload: mutation.bytes, ..twin.arrival(from, send) };
+        let effects = twin.receive(arrival);
+        let told = messages(&effects);
+        let refused = effects.iter().find_map(|effect| match effect {
+            Effect::Notify(Notice::Undecodable { why, .. }) => Some(*why),
+            _ => None,
+        });
+        if let Some(Undecodable::Payload(code) | Undecodable::Security(code) | Undecodable::Sync(code)) =
+            refused
+        {
+            assert!(code.contains('.'), "{}: {code}", mutation.name);
+        }
+        if refused.is_some() || effects.is_empty() {
+            assert_eq!(twin.store, bob.store, "{} was refused and changed the store", mutation.name);
+            assert!(told.is_empty(), "{}", mutation.name);
+            still += 1;
+        }
+        for message in &told {
+            assert_eq!((message.text.as_str(), message.author), (text, from), "{} is shown", mutation.name);
+            shown += 1;
+        }
+    }
+    (still, shown)
+}
+
+#[test]
+fn mangled_ratchet_messages_show_nothing_but_what_was_said() {
+    let (mut alice, bob) = acquainted();
+    let (_, send) = alice.say(&ChatId::OneToOne(bob.key()), "to be mangled");
+    let (still, shown) = hear_mangled(&bob, 0xb2, alice.key(), &send, "to be mangled");
+    assert!(still > 1_000 && shown > 0, "{still} refused, {shown} shown");
+}
+
+#[test]
+fn mangled_first_messages_show_nothing_but_what_was_said() {
+    let (mut alice, bob) = (Side::new(0xa1), Side::new(0xb2));
+    let (_, send) = alice.say(&ChatId::OneToOne(bob.key()), "to be mangled");
+    let (still, shown) = hear_mangled(&bob, 0xb2, alice.key(), &send, "to be mangled");
+    assert!(still > 1_000 && shown > 0, "{still} refused, {shown} shown");
+}
+
+#[test]
+fn mangled_public_messages_are_refused_or_somebody_elses_words() {
+    let lab = ChatId::Public(PublicName::new("lab").unwrap());
+    let (mut alice, mut bob) = (Side::new(0xa1), Side::new(0xb2));
+    bob.command(Command::Open(lab.clone()));
+    alice.command(Command::Open(lab.clone()));
+    let (id, send) = alice.say(&lab, "to be mangled");
+    let (mut still, mut tried) = (0, 0);
+    for mutation in of(&send.payload) {
+        let mut twin = bob.twin(0xb2);
+        let arrival = Received { payload: mutation.bytes, ..twin.arrival(alice.key(), &send) };
+        let effects = twin.receive(arrival);
+        tried += 1;
+        let refused =
+            effects.iter().any(|effect| matches!(effect, Effect::Notify(Notice::Undecodable { .. })));
+        if refused || effects.is_empty() {
+            assert_eq!(twin.store, bob.store, "{} was refused and changed the store", mutation.name);
+            still += 1;
+        }
+        // Whoever signs the envelope may say anything in a public chat, also in another's once signed words.
+        for message in messages(&effects) {
+            let honest = message.id == id;
+            assert!(!honest || message.text == "to be mangled", "{}", mutation.name);
+            assert!(message.author != alice.key() || message.text == "to be mangled", "{}", mutation.name);
+        }
+    }
+    assert!(tried > 1_000 && still > 500, "{still} of {tried} refused");
+}
+
+#[test]
+fn mangled_rows_are_a_corrupt_store() {
+    let person = SecretKey::from_slice(&[0xa1; 32]).unwrap().public();
+    let lab = ChatId::Public(PublicName::new("lab").unwrap());
+    let key = chat_key(&lab);
+    let chat = ChatRow { chat: Chat { id: lab.clone(), clock: 77, unread: 2 }, by_stranger: true };
+    let id = MessageId::from_bytes([7; 32]);
+    let message = Message {
+        id,
+        chat: lab,
+        author: person,
+        text: "hello".to_owned(),
+        clock: 77,
+        timestamp: START,
+        state: MessageState::Failed(FailReason::ProofOfWork),
+        protection: Protection::DhOnly,
+    };
+    let outbox = OutboxRow {
+        address: Address::Negotiated(person),
+        payload: b"sealed".to_vec(),
+        ephemeral: true,
+        flush: Flush::Blended,
+        carries: Carries::Pending(vec![1, 2, 3]),
+        failures: 4,
+        again: Some(Unix::from_millis(5)),
+    };
+    let state = Side::new(0xa1).singletons();
+    let mut trial = Trial::new(Whose::Environment);
+    let says =
+        |error: &undertone_base::StoreError| -> (FaultClass, &'static str) { (error.fault(), error.code()) };
+    for mutation in of(&chat.to_bytes()) {
+        if let Some(row) = trial.run(&mutation, |b| ChatRow::from_row(&key, b), says) {
+            assert_eq!(ChatRow::from_row(&key, &row.to_bytes()).as_ref(), Ok(&row), "{}", mutation.name);
+        }
+    }
+    for mutation in mangle::bytes(&key) {
+        trial.run(&mutation, |b| ChatRow::from_row(b, &chat.to_bytes()), says);
+        trial.run(&mutation, Due::parse, says);
+    }
+    for mutation in of(&message.to_bytes()) {
+        if let Some(row) = trial.run(&mutation, |b| Message::from_row(id, b), says) {
+            assert_eq!(Message::from_row(id, &row.to_bytes()).as_ref(), Ok(&row), "{}", mutation.name);
+        }
+    }
+    for mutation in of(&outbox.to_bytes()) {
+        if let Some(row) = trial.run(&mutation, OutboxRow::from_bytes, says) {
+            assert_eq!(OutboxRow::from_bytes(&row.to_bytes()).as_ref(), Ok(&row), "{}", mutation.name);
+        }
+    }
+    for mutation in of(&ContactRow { pfs: Pfs::Off }.to_bytes()) {
+        trial.run(&mutation, ContactRow::from_bytes, says);
+    }
+    for mutation in of(&state.to_bytes()) {
+        if let Some(row) = trial.run(&mutation, State::from_bytes, says) {
+            assert_eq!(State::from_bytes(&row.to_bytes()).as_ref(), Ok(&row), "{}", mutation.name);
+        }
+    }
+    trial.at_least(2_000, 1_500);
+}
