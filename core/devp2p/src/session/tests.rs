@@ -1,6 +1,7 @@
 //! A session against a scripted peer that may do anything with its keys.
 
 mod behaviour;
+mod mangle;
 mod memory;
 
 use std::time::Duration;
