@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 use undertone_devp2p::Enode;
 
 /// Private messaging between the people who use Dapps, with no server that owns them.
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     /// Run a node that relays for others
     Node(NodeArgs),
     /// Send one message
+    ///
+    /// While `undertone listen` has the data directory, it sends for this command: no password is needed then.
     Send(SendArgs),
     /// Print messages as they arrive
     Listen(ListenArgs),
@@ -172,7 +175,8 @@ pub(crate) struct SendArgs {
     pub(crate) timeout: Duration,
 }
 
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Wait {
     /// Written down here
     Queued,

@@ -5,19 +5,22 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use undertone::{Client, ClientConfig, ClientEvent};
+use undertone::{Accounts, Client, ClientConfig, ClientEvent};
 use undertone_account::{key_text, three_word_name};
 use undertone_messenger::{ChatId, Message, MessageState, Notice, Undecodable};
+use undertone_payload::MessageId;
 use undertone_runtime::{DataDirLock, Environment, Tasks};
 use undertone_transport::PublicName;
 
 use crate::args::{Global, ListenArgs, PeerArgs, SendArgs, Wait};
 use crate::interrupt::Interrupt;
+use crate::ipc::{Desk, Replies, Reply, Request};
 use crate::output::{DIM, GOOD, NAME, Ui, paint, printable};
 use crate::{Usage, home};
 
 /// A client of this process.
 struct Session {
+    account: String,
     client: Client,
     events: mpsc::Receiver<ClientEvent>,
     tasks: Tasks,
@@ -34,41 +37,95 @@ pub(crate) async fn send(global: &Global, args: SendArgs, ui: &Ui) -> Result<Exi
         None | Some("-") => home::stdin_text()?.trim_end().to_owned(),
         Some(text) => text.to_owned(),
     };
-    let mut session = start(global, args.peer, ui).await?;
-    let id = session.client.send_text(chat, &text).await?;
-    match ui.json {
-        true => ui.object(&json!({ "event": "composed", "id": id.to_string() })),
-        false => ui.line(&id.to_string()),
-    }
-    let wanted = match args.wait {
-        Wait::Queued => 1,
-        Wait::Sent => 2,
-        Wait::Delivered => 4,
+    let dir = home::data_dir(global)?;
+    let lock = match home::own(&dir) {
+        Err(error) if error.is::<home::Held>() => return ask_owner(global, &args, text, error, ui).await,
+        lock => lock?,
     };
-    let reached = tokio::time::timeout(args.timeout, session.reach(&id, wanted, ui)).await;
-    let code = match reached {
-        Ok(outcome) => outcome?,
-        Err(_) => {
+    let mut session = start(global, lock, &args.peer, ui).await?;
+    let id = session.client.send_text(chat, &text).await?;
+    conclude(&Reply::Composed { id: id.to_string() }, &args, ui);
+    let reached = tokio::time::timeout(args.timeout, session.reach(&id, &args, ui)).await;
+    let last = match reached {
+        Ok(last) => last?,
+        Err(_) => Reply::TimedOut { peers: session.client.peers().len() },
+    };
+    home::stop(&session.tasks).await;
+    Ok(conclude(&last, &args, ui).unwrap_or(ExitCode::FAILURE))
+}
+
+/// Another process has the account open: it does the work. Where it takes no requests, `held` says who it is.
+async fn ask_owner(
+    global: &Global,
+    args: &SendArgs,
+    text: String,
+    held: anyhow::Error,
+    ui: &Ui,
+) -> Result<ExitCode> {
+    let dir = home::data_dir(global)?;
+    let account = home::find(&Accounts::new(&dir), global)?;
+    let request = Request {
+        account: account.address.to_string(),
+        to: args.to.clone(),
+        text,
+        peers: args.peer.peers.iter().map(ToString::to_string).collect(),
+        wait: args.wait,
+        timeout_ms: u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX),
+    };
+    let Some(mut replies) = Replies::to(&dir, &request).await? else { return Err(held) };
+    loop {
+        let reply = replies.next().await?;
+        if let Reply::Refused { why } = reply {
+            bail!("{why}");
+        }
+        if let Some(code) = conclude(&reply, args, ui) {
+            return Ok(code);
+        }
+    }
+}
+
+/// Says how it goes; the exit status when that is the end.
+fn conclude(reply: &Reply, args: &SendArgs, ui: &Ui) -> Option<ExitCode> {
+    match reply {
+        Reply::Composed { id } if !ui.json => ui.line(id),
+        Reply::Composed { .. } | Reply::State { .. } => {
+            if ui.json {
+                ui.object(&json!(reply));
+            }
+        }
+        Reply::Reached { state } => {
+            ui.note(&format!("{} {state}", paint(GOOD, "✓")));
+            return Some(ExitCode::SUCCESS);
+        }
+        Reply::Failed { why } | Reply::Refused { why } => {
+            ui.note(&format!("failed: {why}"));
+            return Some(ExitCode::FAILURE);
+        }
+        Reply::TimedOut { peers } => {
             let word = format!("{:?}", args.wait).to_lowercase();
-            let hint = match session.client.peers().len() {
+            let hint = match peers {
                 0 => "no peer is connected: name one with --peer ENODE",
                 _ if args.wait == Wait::Delivered => "the recipient did not answer",
                 _ => "no peer took it",
             };
             ui.note(&format!("not {word} within {:?}: {hint}. The message stays queued.", args.timeout));
-            ExitCode::FAILURE
+            return Some(ExitCode::FAILURE);
         }
-    };
-    home::stop(&session.tasks).await;
-    Ok(code)
+    }
+    None
 }
 
 pub(crate) async fn listen(global: &Global, args: ListenArgs, ui: &Ui) -> Result<ExitCode> {
     let chats: Vec<ChatId> = args.chats.iter().map(|chat| recipient(chat)).collect::<Result<_>>()?;
-    let mut session = start(global, args.peer, ui).await?;
+    let dir = home::data_dir(global)?;
+    let lock = home::own(&dir)?;
+    let mut session = start(global, lock, &args.peer, ui).await?;
     for chat in chats {
         session.client.open_chat(chat).await?;
     }
+    let desk = Desk::open(&dir, session.account.clone(), session.client.clone(), &session.tasks)
+        .inspect_err(|error| ui.note(&format!("takes no requests of other processes: {error:#}")))
+        .ok();
     let mut interrupt = Interrupt::listen()?;
     let me = session.client.me();
     ui.note(&format!("listening as {} {}", paint(NAME, three_word_name(me)), key_text::chat_key(me)));
@@ -77,7 +134,12 @@ pub(crate) async fn listen(global: &Global, args: ListenArgs, ui: &Ui) -> Result
             () = interrupt.wait() => break,
             event = session.events.recv() => match event {
                 Some(ClientEvent::Stopped(code)) => bail!("the store has failed ({code})"),
-                Some(event) => tell(&event, ui),
+                Some(event) => {
+                    if let (Some(desk), ClientEvent::Notice(Notice::State { id, state, .. })) = (&desk, &event) {
+                        desk.tell(*id, *state);
+                    }
+                    tell(&event, ui);
+                }
                 None => bail!("the client has stopped"),
             },
         }
@@ -86,9 +148,7 @@ pub(crate) async fn listen(global: &Global, args: ListenArgs, ui: &Ui) -> Result
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start(global: &Global, peers: PeerArgs, ui: &Ui) -> Result<Session> {
-    let dir = home::data_dir(global)?;
-    let lock = home::own(&dir)?;
+async fn start(global: &Global, lock: DataDirLock, peers: &PeerArgs, ui: &Ui) -> Result<Session> {
     let (account, key) = home::unlock(global, ui)?;
     let env = Environment::system()?;
     let tasks = Tasks::new(tokio::runtime::Handle::current());
@@ -96,48 +156,44 @@ async fn start(global: &Global, peers: PeerArgs, ui: &Ui) -> Result<Session> {
     if peers.peers.is_empty() {
         ui.note("no --peer given: nothing is sent or heard before one is");
     }
-    config.peers = peers.peers;
+    config.peers = peers.peers.clone();
     let (client, events) = Client::open(key, config, &env, &tasks).await.context("open the account")?;
-    Ok(Session { client, events, tasks, _lock: lock })
+    Ok(Session { account: account.address.to_string(), client, events, tasks, _lock: lock })
 }
 
 impl Session {
-    /// Waits until a message is at least so far; prints each state on the way.
-    async fn reach(&mut self, id: &undertone_payload::MessageId, wanted: u8, ui: &Ui) -> Result<ExitCode> {
+    /// Waits until a message is as far as was asked for; says each state on the way.
+    async fn reach(&mut self, id: &MessageId, args: &SendArgs, ui: &Ui) -> Result<Reply> {
         loop {
             let event = self.events.recv().await.context("the client has stopped")?;
             let ClientEvent::Notice(Notice::State { id: of, state, .. }) = event else { continue };
             if of != *id {
                 continue;
             }
-            if ui.json {
-                ui.object(&json!({ "event": "state", "id": id.to_string(), "state": state.word() }));
-            }
-            if let MessageState::Failed(why) = state {
-                ui.note(&format!("failed: {why}"));
-                return Ok(ExitCode::FAILURE);
-            }
-            if rank(state) >= wanted {
-                ui.note(&format!("{} {}", paint(GOOD, "✓"), state.word()));
-                return Ok(ExitCode::SUCCESS);
+            conclude(&Reply::State { id: id.to_string(), state: state.word().to_owned() }, args, ui);
+            if let Some(last) = args.wait.reached(state) {
+                return Ok(last);
             }
         }
     }
 }
 
-/// How far a state is on the way.
-const fn rank(state: MessageState) -> u8 {
-    match state {
-        MessageState::Queued => 1,
-        MessageState::Sent => 2,
-        MessageState::Stored => 3,
-        MessageState::Delivered => 4,
-        _ => 0,
+impl Wait {
+    /// The last word about a message in this state, when there is nothing more to wait for.
+    pub(crate) fn reached(self, state: MessageState) -> Option<Reply> {
+        let far = match state {
+            MessageState::Failed(why) => return Some(Reply::Failed { why: why.to_string() }),
+            MessageState::Delivered => true,
+            MessageState::Sent | MessageState::Stored => self != Self::Delivered,
+            MessageState::Queued => self == Self::Queued,
+            _ => false,
+        };
+        far.then(|| Reply::Reached { state: state.word().to_owned() })
     }
 }
 
 /// `0x04…`, `zQ3sh…`, `public:NAME` or `#NAME`.
-fn recipient(text: &str) -> Result<ChatId> {
+pub(crate) fn recipient(text: &str) -> Result<ChatId> {
     if let Some(name) = text.strip_prefix("public:").or_else(|| text.strip_prefix('#')) {
         let name = PublicName::new(name).map_err(|error| Usage(error.to_string()))?;
         return Ok(ChatId::Public(name));

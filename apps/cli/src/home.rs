@@ -22,12 +22,24 @@ pub(crate) fn data_dir(global: &Global) -> Result<PathBuf> {
     Ok(base.ok_or_else(|| Usage("no home directory: use --datadir DIR".to_owned()))?.join("undertone"))
 }
 
-/// Takes the data directory for this process.
+/// Another process owns the data directory.
+#[derive(Debug)]
+pub(crate) struct Held(String);
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Held {}
+
+/// Takes the data directory for this process; [`Held`] when another has it.
 pub(crate) fn own(dir: &std::path::Path) -> Result<DataDirLock> {
     DataDirLock::acquire(dir).map_err(|error| match error {
         LockError::Held { pid } => {
             let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-            anyhow!("{} is in use by {who}; stop it, or use another --datadir", dir.display())
+            Held(format!("{} is in use by {who}; stop it, or use another --datadir", dir.display())).into()
         }
         other => anyhow::Error::new(other).context(format!("use {}", dir.display())),
     })

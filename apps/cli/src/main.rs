@@ -8,6 +8,7 @@ mod chat;
 mod demo;
 mod home;
 mod interrupt;
+mod ipc;
 mod node;
 mod output;
 mod password;

@@ -12,6 +12,7 @@ mod demo;
 mod help;
 mod mistakes;
 mod node;
+mod owner;
 mod send;
 
 use std::io::{BufRead, BufReader, Read, Write};
