@@ -9,7 +9,7 @@ use undertone_net::{Net, NetEvent};
 use undertone_runtime::{Environment, Pool};
 use undertone_transport::{Command, CommandError, Event, Failure, Progress, Transport};
 use undertone_whisper::wire::PacketCode;
-use undertone_whisper::{Input, JobDone, PeerId, Transmit, WhisperTransport};
+use undertone_whisper::{Input, Job, JobDone, JobId, PeerId, Step, Transmit, WhisperTransport};
 
 use crate::limits;
 use crate::node::NodeEvent;
@@ -22,11 +22,12 @@ pub(crate) struct Driver {
     env: Environment,
     events: mpsc::Sender<NodeEvent>,
     stop: CancellationToken,
-    results: (mpsc::Sender<JobDone>, mpsc::Receiver<JobDone>),
+    results: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
     links: BTreeMap<PeerId, Link>,
-    /// Jobs that found no room in the pool.
-    deferred: Vec<undertone_whisper::Job>,
 }
+
+/// What a worker says of a job: its result, or that there will be none.
+type Outcome = Result<JobDone, JobId>;
 
 /// A link with the capability.
 struct Link {
@@ -49,11 +50,11 @@ impl Driver {
         stop: CancellationToken,
     ) -> Self {
         let results = mpsc::channel(limits::RESULTS);
-        let (links, deferred) = (BTreeMap::new(), Vec::new());
-        Self { whisper, net, pool, env, events, stop, results, links, deferred }
+        Self { whisper, net, pool, env, events, stop, results, links: BTreeMap::new() }
     }
 
-    /// Runs until the token is cancelled. Order of service: shutdown, results, commands, timers, network.
+    /// Runs until the token is cancelled. Order of service: shutdown, timers that are due, results, commands, the
+    /// network.
     pub(crate) async fn run(
         mut self,
         mut commands: mpsc::Receiver<Command>,
@@ -63,19 +64,20 @@ impl Driver {
         let mut batch = Vec::with_capacity(limits::BATCH);
         let mut commanded = true;
         loop {
+            // A sleep is never over when it is first polled, so the one below only ends a wait: whoever keeps the
+            // channels full must not stop the clock.
+            self.fire_timers();
+            self.pump().await;
             let wait = self.until_timeout();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(done) = self.results.1.recv() => {
-                    let now = self.env.now();
-                    self.whisper.job_done(now, done);
-                }
+                Some(outcome) = self.results.1.recv() => self.job_over(outcome),
                 command = commands.recv(), if commanded => match command {
                     Some(command) => self.command(command).await,
                     None => commanded = false,
                 },
-                () = wait => self.whisper.handle_timeout(self.env.now()),
+                () = wait => {}
                 received = network.recv_many(&mut batch, limits::BATCH) => {
                     if received == 0 {
                         break;
@@ -85,11 +87,24 @@ impl Driver {
                     }
                 }
             }
-            self.pump().await;
         }
-        // First the results: a worker that waits for room there would never end.
         self.results.1.close();
         self.pool.close();
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.env.now();
+        if self.whisper.poll_timeout().is_some_and(|at| at <= now.mono) {
+            self.whisper.handle_timeout(now);
+        }
+    }
+
+    fn job_over(&mut self, outcome: Outcome) {
+        let now = self.env.now();
+        match outcome {
+            Ok(done) => self.whisper.job_done(now, done),
+            Err(id) => self.whisper.job_failed(now, id),
+        }
     }
 
     /// Completes when the machine wants its timer, never when it wants none.
@@ -203,20 +218,12 @@ impl Driver {
         }
     }
 
+    /// The machine gives out few enough jobs that the pool and the channel of results have room for all of them.
     fn start_jobs(&mut self) {
-        let mut waiting = std::mem::take(&mut self.deferred);
-        waiting.extend(std::iter::from_fn(|| self.whisper.poll_job()));
-        for job in waiting {
-            if self.pool.waiting() >= limits::JOBS {
-                self.deferred.push(job);
-                continue;
-            }
-            let results = self.results.0.clone();
-            let work = move || {
-                // The driver is gone when this fails, and nobody misses the result.
-                let _ = results.blocking_send(job.run());
-            };
-            if let Err(error) = self.pool.submit(work) {
+        while let Some(job) = self.whisper.poll_job() {
+            let report = Report { job: job.id(), results: self.results.0.clone(), told: false };
+            let stop = self.stop.clone();
+            if let Err(error) = self.pool.submit(move || run(job, report, &stop)) {
                 tracing::warn!(code = error.code(), "a job was lost");
             }
         }
@@ -236,6 +243,47 @@ impl Driver {
     }
 }
 
+/// Runs a job in slices, so that a proof of work does not outlive the node.
+fn run(mut job: Job, report: Report, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        match job.step(limits::SLICE) {
+            Step::Continue(more) => job = more,
+            Step::Done(done) => return report.done(done),
+        }
+    }
+}
+
+/// A worker's word about a job. When it is dropped without one, because the job panicked or never ran, the machine
+/// learns that no result will come: what stands behind the job must not wait for it for ever.
+struct Report {
+    job: JobId,
+    results: mpsc::Sender<Outcome>,
+    told: bool,
+}
+
+impl Report {
+    fn done(mut self, done: JobDone) {
+        self.tell(Ok(done));
+    }
+
+    fn tell(&mut self, outcome: Outcome) {
+        self.told = true;
+        // There is room for all jobs; when the channel is closed the driver is gone and misses nothing.
+        let _ = self.results.try_send(outcome);
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if !self.told {
+            self.tell(Err(self.job));
+        }
+    }
+}
+
 const fn whisper_id(peer: undertone_net::PeerId) -> PeerId {
     PeerId(peer.number())
 }
+
+#[cfg(test)]
+mod tests;

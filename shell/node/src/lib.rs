@@ -7,14 +7,14 @@
 //!              │ Whisper    │ ── jobs ───▶ CPU pool (seal, open, derive)
 //!              └────────────┘ ◀─ results ─
 //! ```
-//! The driver is the only one that touches the machine. It takes what is there, in this order: shutdown, results
-//! of jobs, commands, timers, the network. Every channel is bounded:
+//! The driver is the only one that touches the machine. It takes what is there, in this order: shutdown, timers,
+//! results of jobs, commands, the network. Every channel is bounded:
 //!
 //! | channel | capacity | when full |
 //! |---|---|---|
 //! | commands | [`limits::COMMANDS`] | the caller waits |
 //! | events | [`limits::EVENTS`] | the driver waits: whoever takes the events must read them |
-//! | results | [`limits::RESULTS`] | the worker waits |
+//! | results | [`limits::RESULTS`] | cannot be: there is room for every job that is out |
 //! | network events | `undertone_net` | the peers' reads wait |
 //!
 //! A relay is a node whose keyring is empty: it advertises every topic and opens nothing.
@@ -36,10 +36,12 @@ pub mod limits {
     pub const COMMANDS: usize = 256;
     /// Events that wait for whoever reads them.
     pub const EVENTS: usize = 1_024;
-    /// Results of jobs that wait for the driver.
-    pub const RESULTS: usize = 256;
+    /// Results of jobs that wait for the driver: as many as can be out.
+    pub const RESULTS: usize = undertone_whisper::limits::MAX_JOBS;
     /// Network events that are handled before anything is sent, so that bundles form.
     pub const BATCH: usize = 64;
-    /// Jobs that wait for a core.
-    pub const JOBS: usize = 1_024;
+    /// Jobs that wait for a core: as many as can be out.
+    pub const JOBS: usize = undertone_whisper::limits::MAX_JOBS;
+    /// Attempts at a proof of work between two looks at whether the node stops: some milliseconds.
+    pub const SLICE: u64 = 16_384;
 }
