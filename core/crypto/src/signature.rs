@@ -3,7 +3,7 @@
 use std::fmt;
 
 use secp256k1::Message;
-use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+use secp256k1::ecdsa::{RecoverableSignature, RecoveryId, Signature as PlainSignature};
 use undertone_base::{FaultClass, Severity};
 
 use crate::key::{PublicKey, SecretKey};
@@ -85,6 +85,13 @@ impl Signature {
             .and_then(|signature| signature.recover(Message::from_digest(*digest)))
             .map(PublicKey::from_inner)
             .map_err(|_| SignatureError::Unrecoverable)
+    }
+
+    /// Whether `key` made the plain form `r (32) || s (32)` over `digest`. High s is refused here, unlike in
+    /// [`Signature::recover`]: node records and the roots of node lists are verified so.
+    pub fn verify_plain(rs: &[u8; 64], digest: &[u8; 32], key: &PublicKey) -> bool {
+        PlainSignature::from_compact(rs)
+            .is_ok_and(|signature| signature.verify(Message::from_digest(*digest), key.inner()).is_ok())
     }
 
     /// The 65 bytes.

@@ -91,6 +91,11 @@ impl Enode {
         Self { key, endpoint: Some(endpoint) }
     }
 
+    /// A node of which only the key is known.
+    pub const fn incomplete(key: PublicKey) -> Self {
+        Self { key, endpoint: None }
+    }
+
     /// The node's key.
     pub const fn key(&self) -> &PublicKey {
         &self.key

@@ -58,7 +58,9 @@
 #![warn(missing_docs)]
 
 mod caps;
+pub mod dnsdisc;
 mod enode;
+pub mod enr;
 mod error;
 mod frame;
 pub mod handshake;

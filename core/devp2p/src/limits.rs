@@ -49,3 +49,39 @@ pub const PLAIN_ACK: usize = 210;
 /// Capacity of the receive buffer that an idle link keeps, in bytes. Our choice: the usual read of a socket, so
 /// that a thousand links do not each keep the room of their largest frame.
 pub const IDLE_BUFFER: usize = 64 * 1024;
+
+/// Largest node record, in bytes, header of the list included (EIP-778).
+pub const MAX_RECORD: usize = 300;
+
+/// Children of a branch in the node lists that we make (geth: `maxChildren`).
+pub const DNS_CHILDREN: usize = 18;
+
+/// Children of a branch that we read. Our choice: what fits into [`MAX_DNS_TEXT`] with the shortest hashes.
+pub const MAX_DNS_BRANCH: usize = 100;
+
+/// Longest text of a TXT record that we look at, in bytes. Our choice: four times the longest record of a node.
+pub const MAX_DNS_TEXT: usize = 2_048;
+
+/// Longest name of a node list, in bytes: a hash of 52 digits and a dot before it stay below the 253 of DNS.
+pub const MAX_DNS_NAME: usize = 200;
+
+/// Entries that we read of one list. Our choice: a signer could publish without end.
+pub const MAX_DNS_ENTRIES: usize = 5_000;
+
+/// Levels of branches that we follow. Our choice: five hold more than a million nodes.
+pub const MAX_DNS_DEPTH: u8 = 8;
+
+/// Questions to the resolver at the same time. Our choice.
+pub const MAX_DNS_QUERIES: usize = 3;
+
+/// Time between two questions: three in a second (later geth: `defaultRateLimit`).
+pub const DNS_QUERY_INTERVAL: Duration = Duration::from_millis(334);
+
+/// An unanswered question is given up (geth: `defaultTimeout`).
+pub const DNS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The root of a list is asked for again (geth: `defaultRecheck`).
+pub const DNS_RECHECK: Duration = Duration::from_secs(30 * 60);
+
+/// A list that failed is tried again. Our choice.
+pub const DNS_RETRY: Duration = Duration::from_secs(5 * 60);

@@ -2,8 +2,10 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod capabilities;
+mod dnsdisc;
 mod ecies;
 mod enode;
+mod enr;
 mod errors;
 mod model;
 mod node_key;
