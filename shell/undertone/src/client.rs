@@ -232,7 +232,12 @@ impl Client {
         &self,
         query: impl FnOnce(&SqlTx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ClientError> {
-        let _permit = self.queries.acquire().await.map_err(|_| ClientError::Gone)?;
+        let permit = Arc::clone(&self.queries).acquire_owned().await.map_err(|_| ClientError::Gone)?;
+        let query = move |tx: &SqlTx<'_>| {
+            // With the query: one that nobody waits for any more takes its place in the queue all the same.
+            let _permit = permit;
+            query(tx)
+        };
         let outcome = self.writer.read(query).await?;
         Ok(outcome.map_err(undertone_store::WriterError::from)?)
     }

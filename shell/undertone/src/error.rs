@@ -9,7 +9,7 @@ use undertone_store::{OpenError, WriterError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The client has stopped.
+    /// The client has stopped; nothing has changed.
     #[error("the client has stopped")]
     Gone,
     /// The messenger refused; nothing has changed.
@@ -21,7 +21,8 @@ pub enum ClientError {
     /// The messages cannot be opened.
     #[error("cannot open the messages")]
     Open(#[from] OpenError),
-    /// The store does not take writes any more; nothing has changed.
+    /// The store does not take writes any more. Nothing has changed, unless the disk failed in the very commit: then
+    /// the next start shows.
     #[error(transparent)]
     Store(#[from] WriterError),
     /// No thread could be started.

@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use undertone_base::Unix;
+use undertone_messenger::limits::MAX_SLEEP;
 use undertone_messenger::{Command, Effect, Fault, Input, Messenger, Notice};
 use undertone_node::{Node, NodeEvent};
 use undertone_payload::MessageId;
@@ -167,8 +168,19 @@ impl Pilot {
                 },
             }
         }
+        self.close().await;
+    }
+
+    /// Ends the store, and says how it went to whoever still waits: what was handed over before is written down, and
+    /// leaves with the next start.
+    async fn close(mut self) {
         if let Err(error) = self.writer.close().await {
             tracing::warn!(code = error.code(), "the store did not close in order");
+        }
+        while let Some((outcome, reply)) = next_commit(&mut self.in_flight).await {
+            if let Some(reply) = reply {
+                let _ = reply.send(outcome.map(|effects| composed(&effects)).map_err(refused));
+            }
         }
     }
 
@@ -199,10 +211,7 @@ impl Pilot {
     fn committed(&mut self, (outcome, reply): Committed) -> bool {
         match outcome {
             Ok(effects) => {
-                let composed = effects.iter().find_map(|effect| match effect {
-                    Effect::Notify(Notice::Message(message)) => Some(message.id),
-                    _ => None,
-                });
+                let composed = composed(&effects);
                 self.apply(effects);
                 if let Some(reply) = reply {
                     let _ = reply.send(Ok(composed));
@@ -216,6 +225,8 @@ impl Pilot {
                     self.failed(error.code());
                 } else {
                     tracing::debug!(code = error.code(), "a step was refused");
+                    // It may have been the one that the timer was for, and nothing else would set it again.
+                    self.wake_at.get_or_insert(self.env.now().unix.after(MAX_SLEEP));
                 }
                 if let Some(reply) = reply {
                     let _ = reply.send(Err(error));
@@ -263,6 +274,14 @@ async fn next_commit(in_flight: &mut VecDeque<(Answer<Steps>, Option<Reply>)>) -
     let outcome = answer.await;
     let (_, reply) = in_flight.pop_front()?;
     Some((outcome, reply))
+}
+
+/// The id of the message that a step made, if it made one.
+fn composed(effects: &[Effect]) -> Option<MessageId> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Notify(Notice::Message(message)) => Some(message.id),
+        _ => None,
+    })
 }
 
 fn refused(error: SubmitError<Fault>) -> ClientError {

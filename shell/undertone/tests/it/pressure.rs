@@ -1,5 +1,7 @@
 //! An application that is slow to read.
 
+use std::collections::BTreeSet;
+
 use tokio::task::JoinSet;
 use undertone::limits;
 use undertone_messenger::{MessageState, Notice};
@@ -78,6 +80,49 @@ async fn many_queries_crowd_nothing_out() {
     }
     assert_eq!(answered, 3_000);
     assert_eq!(alice.stored(lab()).await.len(), 300);
+    alice.stop().await;
+}
+
+/// A query that nobody waits for any more still stands in the store's queue: it counts until it was run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelled_queries_crowd_nothing_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let alice = Person::open(341, dir.path(), &[]).await;
+    for n in 0..100 {
+        alice.client.send_text(lab(), &format!("line {n}")).await.unwrap();
+    }
+    for _ in 0..3_000 {
+        tokio::select! {
+            biased;
+            _ = alice.client.messages(lab(), 1_000) => {}
+            () = std::future::ready(()) => {}
+        }
+    }
+    alice.client.send_text(lab(), "still here").await.unwrap();
+    assert_eq!(alice.stored(lab()).await.len(), 101);
+    alice.stop().await;
+}
+
+/// What was written down is not called refused because the client stops: whoever repeats it would say it twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_answers_what_was_written_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let alice = Person::open(331, dir.path(), &[]).await;
+    let mut sends = JoinSet::new();
+    for n in 0..400 {
+        let client = alice.client.clone();
+        sends.spawn(async move { client.send_text(lab(), &format!("line {n}")).await });
+    }
+    let mut written = BTreeSet::new();
+    written.extend(sends.join_next().await.unwrap().unwrap());
+    alice.stop().await;
+    while let Some(outcome) = sends.join_next().await {
+        written.extend(outcome.unwrap());
+    }
+    let alice = Person::open(331, dir.path(), &[]).await;
+    let stored: BTreeSet<_> = alice.stored(lab()).await.into_iter().map(|message| message.id).collect();
+    assert_eq!(stored.len(), written.len());
+    assert_eq!(stored, written);
     alice.stop().await;
 }
 
