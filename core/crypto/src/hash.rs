@@ -1,20 +1,22 @@
 //! Hashes.
 
+use sha2::Digest;
 use sha2::Sha256;
-use sha3::{Digest, Keccak256};
+
+use crate::keccak::Sponge;
 
 /// Keccak-256 with the original 0x01 padding (not NIST SHA3-256).
 pub fn keccak256(bytes: &[u8]) -> [u8; 32] {
-    Keccak256::digest(bytes).into()
+    keccak256_parts(&[bytes])
 }
 
 /// Keccak-256 over several parts, without joining them first.
 pub fn keccak256_parts(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hasher = Keccak256::new();
+    let mut sponge = Sponge::new();
     for part in parts {
-        hasher.update(part);
+        sponge.absorb(part);
     }
-    hasher.finalize().into()
+    sponge.digest()
 }
 
 /// SHA-256.
@@ -33,22 +35,22 @@ pub fn sha256_parts(parts: &[&[u8]]) -> [u8; 32] {
 
 /// A running Keccak-256 whose digest can be read without ending it, as the frame MAC of RLPx needs.
 #[derive(Clone)]
-pub struct Keccak(Keccak256);
+pub struct Keccak(Sponge);
 
 impl Keccak {
     /// Nothing absorbed yet.
-    pub fn new() -> Self {
-        Self(Keccak256::new())
+    pub const fn new() -> Self {
+        Self(Sponge::new())
     }
 
     /// Absorbs `bytes`.
     pub fn absorb(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        self.0.absorb(bytes);
     }
 
     /// The digest of all that was absorbed so far; the state goes on.
     pub fn snapshot(&self) -> [u8; 32] {
-        self.0.clone().finalize().into()
+        self.0.digest()
     }
 }
 

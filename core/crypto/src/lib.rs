@@ -36,6 +36,7 @@ pub mod ecies;
 pub mod gcm;
 pub mod hash;
 pub mod kdf;
+mod keccak;
 mod key;
 mod keyring;
 mod signature;

@@ -1,6 +1,8 @@
 //! The ground crate against the originals' vectors, and what it must refuse.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
+mod mangle;
+
 use proptest::prelude::*;
 use undertone_base::Secret;
 use undertone_crypto::{
