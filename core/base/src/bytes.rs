@@ -1,5 +1,7 @@
 //! Newtypes for ids of a fixed width.
 
+use crate::FaultClass;
+
 /// Text that is not the hex form of an id.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -15,6 +17,21 @@ pub enum ParseHexError {
         /// Digits that were given.
         got: usize,
     },
+}
+
+impl ParseHexError {
+    /// Whoever gave the text.
+    pub const fn fault(&self) -> FaultClass {
+        FaultClass::Caller
+    }
+
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotHex => "hex.not_hex",
+            Self::Length { .. } => "hex.length",
+        }
+    }
 }
 
 /// Reads exactly `N` bytes of hex with or without a leading `0x`.

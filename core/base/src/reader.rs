@@ -1,11 +1,25 @@
 //! A cursor over hostile bytes.
 
+use crate::{FaultClass, Severity};
+
 /// The input ended before the field did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("input ends {missing} bytes early")]
 pub struct Truncated {
     /// How many more bytes the field needed.
     pub missing: usize,
+}
+
+impl Truncated {
+    /// Whoever sent the bytes.
+    pub const fn fault(&self) -> FaultClass {
+        FaultClass::peer(Severity::Serious)
+    }
+
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        "input.truncated"
+    }
 }
 
 /// Reads fixed fields from the front of a slice and never indexes out of it.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use undertone_base::Unix;
+use undertone_base::{FaultClass, Unix};
 use undertone_crypto::PublicKey;
 use undertone_payload::MessageId;
 use undertone_transport::PublicName;
@@ -22,6 +22,18 @@ pub enum ChatId {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a chat is a key (0x04…) or #name")]
 pub struct ParseChatIdError;
+
+impl ParseChatIdError {
+    /// Whoever gave the text.
+    pub const fn fault(&self) -> FaultClass {
+        FaultClass::Caller
+    }
+
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        "messenger.chat_id"
+    }
+}
 
 impl fmt::Display for ChatId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,8 +2,11 @@
 //! What is inside the layers is mangled by the crates of those layers; here it is whole payloads.
 
 use undertone_base::FaultClass;
+use undertone_crypto::KeyId;
+use undertone_datasync::{GroupId, SyncPayloadOut, wrap};
+use undertone_payload::{ChatMessageOut, Clock, MessageType, Metadata};
 use undertone_support::mangle::{self, Mutation, Trial, Whose};
-use undertone_transport::{Flush, PublicName};
+use undertone_transport::{Flush, PublicName, Route};
 
 use super::*;
 use crate::rows::{Address, Carries, ChatRow, ContactRow, Due, OutboxRow, chat_key};
@@ -156,4 +159,129 @@ fn mangled_rows_are_a_corrupt_store() {
         }
     }
     trial.at_least(2_000, 1_500);
+}
+
+/// Somebody with the keys of Alice and a program of their own.
+struct Mallory {
+    layer: undertone_ratchet::Encryption,
+    rows: undertone_ratchet::MemoryRatchetStore,
+    alice: Side,
+}
+
+impl Mallory {
+    fn new() -> Self {
+        let alice = Side::unopened(0xa1);
+        let own = undertone_ratchet::LocalIdentity::new(&*alice.keyring, KeyId::of(&alice.key())).unwrap();
+        let device = undertone_ratchet::InstallationId::new("a11ce000-0000-4000-8000-000000000001").unwrap();
+        let layer = undertone_ratchet::Encryption::new(own, device);
+        Self { layer, rows: undertone_ratchet::MemoryRatchetStore::new(), alice }
+    }
+
+    /// Seals anything at all.
+    fn seal(&mut self, to: Option<&PublicKey>, payload: &[u8]) -> Vec<u8> {
+        let Side { keyring, dice, now, .. } = &mut self.alice;
+        let mut cx =
+            undertone_ratchet::Context { store: &mut self.rows, keyring: &**keyring, now: *now, rng: dice };
+        let sealed = match to {
+            Some(to) => self.layer.seal_direct(&mut cx, to, payload),
+            None => self.layer.seal_public(&mut cx, payload),
+        };
+        sealed.unwrap().bytes
+    }
+
+    /// A chat message, signed.
+    fn signed(&self, message: &ChatMessageOut) -> Vec<u8> {
+        let kind = MessageType::CHAT_MESSAGE;
+        let signer = KeyId::of(&self.alice.key());
+        Metadata::sign(kind, message.encode().unwrap(), &*self.alice.keyring, &signer).unwrap().into_bytes()
+    }
+}
+
+#[test]
+fn what_a_contact_seals_mangled_is_refused_or_its_own_words() {
+    let mut mallory = Mallory::new();
+    let (author, bob) = (mallory.alice.key(), Side::new(0xb2));
+    let clock = Clock::from_value(START.millis());
+    let chat = ChatMessageOut::one_to_one(&bob.key(), "to be mangled", clock, START);
+    let signed = mallory.signed(&chat);
+    let (_, message) = wrap(GroupId::of_pair(&author, &bob.key()), START, signed.clone());
+    let sample = SyncPayloadOut::message(&message).to_bytes();
+    let honest = MessageId::of(Some(&author), &signed);
+    let (still, shown) = hear_sealed(&mut mallory, &bob, Some(&bob.key()), &sample, &honest);
+    assert!(still > 800 && shown > 20, "{still} refused, {shown} shown");
+}
+
+#[test]
+fn what_a_stranger_says_mangled_in_a_public_chat_is_refused_or_its_own_words() {
+    let mut mallory = Mallory::new();
+    let mut bob = Side::new(0xb2);
+    bob.command(Command::Open(ChatId::Public(PublicName::new("lab").unwrap())));
+    let clock = Clock::from_value(START.millis());
+    let sample = mallory.signed(&ChatMessageOut::public("lab", "to be mangled", clock, START));
+    let honest = MessageId::of(Some(&mallory.alice.key()), &sample);
+    let (still, shown) = hear_sealed(&mut mallory, &bob, None, &sample, &honest);
+    assert!(still > 550 && shown > 20, "{still} refused, {shown} shown");
+}
+
+/// Hears every mutation of what is inside the security layer; the layers outside are whole.
+fn hear_sealed(
+    mallory: &mut Mallory,
+    bob: &Side,
+    to: Option<&PublicKey>,
+    sample: &[u8],
+    honest: &MessageId,
+) -> (usize, usize) {
+    let author = mallory.alice.key();
+    let route = match to {
+        Some(to) => Route::Partition(*to),
+        None => Route::Public(PublicName::new("lab").unwrap()),
+    };
+    let (mut still, mut shown) = (0, 0);
+    // All layers hold their own form of the payload, and the rows that come of it.
+    let mut trial = Trial::new(Whose::Peer).holding(64);
+    // Nothing can be sealed to one person, but not said in public.
+    for mutation in of(sample).into_iter().filter(|m| to.is_some() || !m.bytes.is_empty()) {
+        let mut twin = bob.twin(0xb2);
+        let payload = mallory.seal(to, &mutation.bytes);
+        let arrival = Received {
+            route: route.clone(),
+            author,
+            sealed_to: to.copied(),
+            wire_id: WireId::from_bytes(keccak256(&payload)),
+            payload,
+            sent_at: START,
+            via: Via::Live,
+        };
+        let sealed = Mutation::new(mutation.name.as_str(), arrival.payload.as_slice());
+        let step = |_: &[u8]| twin.try_step(Input::Transport(Event::Received(Box::new(arrival))));
+        let effects = trial.run(&sealed, step, |e| (e.fault(), e.code())).unwrap();
+        let refused = effects.iter().any(|e| matches!(e, Effect::Notify(Notice::Undecodable { .. })));
+        if refused || effects.is_empty() {
+            assert_eq!(twin.store, bob.store, "{} was refused and changed the store", mutation.name);
+            still += 1;
+        }
+        for message in messages(&effects) {
+            assert!(!message.text.trim().is_empty() && message.text.len() <= 4_096, "{}", mutation.name);
+            // Who signs with the key may say anything, but nothing else under the id of what was said.
+            assert!(message.id != *honest || message.text == "to be mangled", "{}", mutation.name);
+            assert!(to.is_none() || message.author == author, "{}", mutation.name);
+            shown += 1;
+        }
+    }
+    (still, shown)
+}
+
+#[test]
+fn mangled_names_of_chats_are_refused_or_other_chats() {
+    let person = SecretKey::from_slice(&[0xa1; 32]).unwrap().public();
+    let mut trial = Trial::new(Whose::Caller);
+    for chat in [ChatId::OneToOne(person), ChatId::Public(PublicName::new("lab").unwrap())] {
+        for mutation in mangle::text(&chat.to_string()) {
+            let parse = |b: &[u8]| std::str::from_utf8(b).unwrap_or_default().parse::<ChatId>();
+            if let Some(read) = trial.run(&mutation, parse, |e| (e.fault(), e.code())) {
+                assert_eq!(read.to_string().parse().as_ref(), Ok(&read), "{}", mutation.name);
+            }
+        }
+    }
+    trial.at_least(1_000, 800);
 }

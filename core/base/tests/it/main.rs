@@ -1,0 +1,4 @@
+//! The ground against bad input.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod mangle;
