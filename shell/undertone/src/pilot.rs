@@ -105,8 +105,8 @@ impl Pilot {
         Ok(self)
     }
 
-    /// Runs until `stop` or until the store fails. Order of service: shutdown, commits, what waits to go out,
-    /// requests, the timer, the network.
+    /// Runs until `stop` or until the store fails. Order of service: shutdown, commits, what waits to go out; then
+    /// requests, the timer and the network in turn, so that none of them keeps the others out.
     pub(crate) async fn run(
         mut self,
         stop: CancellationToken,
@@ -142,33 +142,36 @@ impl Pilot {
                     // Nobody listens: that is the application's choice.
                     Err(_) => self.to_application.clear(),
                 },
-                Some(request) = requests.recv(), if room => {
-                    if !self.submit(Input::Command(request.command), Some(request.reply)) {
+                next = next_input(&mut requests, &mut network, wait, listening), if room => {
+                    if !self.take(next) {
                         break;
                     }
                 }
-                () = wait, if room => {
-                    self.wake_at = None;
-                    if !self.submit(Input::Timeout, None) {
-                        break;
-                    }
-                }
-                event = network.recv(), if room && listening => match event {
-                    Some(NodeEvent::Transport(event)) => {
-                        if !self.submit(Input::Transport(event), None) {
-                            break;
-                        }
-                    }
-                    Some(NodeEvent::Peers(count)) => self.to_application.push_back(ClientEvent::Peers(count)),
-                    Some(NodeEvent::Report(report)) => {
-                        self.to_application.push_back(ClientEvent::Report(report));
-                    }
-                    Some(_) => {}
-                    None => break,
-                },
             }
         }
         self.close().await;
+    }
+
+    /// Hands the next input on; `false` when the store or the node has ended.
+    fn take(&mut self, next: Next) -> bool {
+        match next {
+            Next::Request(request) => self.submit(Input::Command(request.command), Some(request.reply)),
+            Next::Wake => {
+                self.wake_at = None;
+                self.submit(Input::Timeout, None)
+            }
+            Next::Network(Some(NodeEvent::Transport(event))) => self.submit(Input::Transport(event), None),
+            Next::Network(Some(NodeEvent::Peers(count))) => {
+                self.to_application.push_back(ClientEvent::Peers(count));
+                true
+            }
+            Next::Network(Some(NodeEvent::Report(report))) => {
+                self.to_application.push_back(ClientEvent::Report(report));
+                true
+            }
+            Next::Network(Some(_)) => true,
+            Next::Network(None) => false,
+        }
     }
 
     /// Ends the store, and says how it went to whoever still waits: what was handed over before is written down, and
@@ -262,6 +265,28 @@ impl Pilot {
                 None => std::future::pending().await,
             }
         }
+    }
+}
+
+/// What there is to do next.
+enum Next {
+    Request(Request),
+    Wake,
+    /// `None`: the node has ended.
+    Network(Option<NodeEvent>),
+}
+
+/// Whichever is there; of several, any. Dropping it loses nothing.
+async fn next_input(
+    requests: &mut mpsc::Receiver<Request>,
+    network: &mut mpsc::Receiver<NodeEvent>,
+    wait: impl Future<Output = ()>,
+    listening: bool,
+) -> Next {
+    tokio::select! {
+        Some(request) = requests.recv() => Next::Request(request),
+        () = wait => Next::Wake,
+        event = network.recv(), if listening => Next::Network(event),
     }
 }
 

@@ -126,6 +126,30 @@ async fn a_stop_answers_what_was_written_down() {
     alice.stop().await;
 }
 
+/// Requests without end do not keep out what comes from the network.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_that_never_stops_asking_still_hears() {
+    let (dir, relay) = (tempfile::tempdir().unwrap(), Relay::start(350).await);
+    let mut alice = Person::open(351, &dir.path().join("alice"), &[relay.enode()]).await;
+    let mut bob = Person::open(352, &dir.path().join("bob"), &[relay.enode()]).await;
+    alice.peers(1).await;
+    bob.peers(1).await;
+    alice.client.open_chat(lab()).await.unwrap();
+    let mut askers = JoinSet::new();
+    for _ in 0..2 * limits::REQUESTS {
+        let client = alice.client.clone();
+        // Changes nothing, so it makes no events.
+        askers.spawn(async move { while client.mark_read(lab()).await.is_ok() {} });
+    }
+    let id = bob.client.send_text(chat(alice.me()), "Do you hear me?").await.unwrap();
+    assert_eq!(alice.received().await.id, id);
+    askers.shutdown().await;
+    for person in [alice, bob] {
+        person.stop().await;
+    }
+    relay.stop().await;
+}
+
 /// Whoever is not interested drops the events, and the client goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_goes_on_when_its_events_were_dropped() {
