@@ -1,6 +1,5 @@
 //! The `undertone` program: what is typed becomes calls of the SDK, what comes back becomes lines.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "data goes to stdout")]
 
 mod account;
 mod args;

@@ -63,12 +63,6 @@ pub(crate) async fn run(global: &Global, args: NodeArgs, ui: &Ui) -> Result<Exit
     Ok(if ended.panicked.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Completes when it is time to end; hears what comes from now on.
-pub(crate) async fn interrupted() -> Result<()> {
-    Interrupt::listen()?.wait().await;
-    Ok(())
-}
-
 fn key(args: &NodeArgs, dir: &std::path::Path, env: &Environment) -> Result<NodeKey> {
     if let Some(hex) = &args.nodekeyhex {
         return NodeKey::from_hex(hex).map_err(|_| {

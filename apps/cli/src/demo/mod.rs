@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::args::{DemoArgs, Global};
 use crate::home;
+use crate::interrupt::Interrupt;
 use crate::output::{BAD, DIM, GOOD, Ui, interactive, paint};
 
 /// Where the demo lives, and whether it stays.
@@ -58,11 +59,15 @@ pub(crate) async fn run(global: &Global, args: DemoArgs, ui: &Ui) -> Result<Exit
     ui.line(&paint(DIM, format!("directory {}", stage.path().display())));
 
     let mut show = scenes::Show::open(stage.path(), begun, ui).await?;
-    let verdict = show.play().await;
+    let mut interrupt = Interrupt::listen()?;
+    let verdict = tokio::select! {
+        verdict = show.play() => verdict,
+        () = interrupt.wait() => Err(anyhow!("stopped before its end")),
+    };
     let ended = match verdict {
         Ok(()) => {
             if interactive() && !args.once {
-                talk::with_echo(&mut show, ui).await?;
+                talk::with_echo(&mut show, &mut interrupt, ui).await?;
             }
             Ok(ExitCode::SUCCESS)
         }

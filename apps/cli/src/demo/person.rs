@@ -1,6 +1,7 @@
 //! A person of the demo: an account, a client and its node, driven by [`Order`]s.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -59,7 +60,10 @@ pub(crate) async fn run(global: &Global, args: PersonArgs) -> Result<ExitCode> {
     tasks.spawn("demo-reports", async move {
         while let Some(seen) = reports.recv().await {
             let Ok(line) = serde_json::to_string(&seen) else { continue };
-            println!("{line}");
+            // Whoever reads may be gone before this process hears that its stdin has ended.
+            if writeln!(std::io::stdout(), "{line}").is_err() {
+                return;
+            }
         }
     });
     live(home, orders, seen).await?;

@@ -5,17 +5,17 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::cast::Role;
 use super::scenes::Show;
-use crate::node;
+use crate::interrupt::Interrupt;
 use crate::output::{DIM, NAME, Ui, paint, printable};
 
-pub(super) async fn with_echo(show: &mut Show, ui: &Ui) -> Result<()> {
+pub(super) async fn with_echo(show: &mut Show, interrupt: &mut Interrupt, ui: &Ui) -> Result<()> {
     ui.line("");
     ui.line("Your turn: you are Alice, the echo bot listens. An empty line or Ctrl-D ends.");
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     loop {
         anstream::eprint!("{} ", paint(NAME, "you >"));
         let line = tokio::select! {
-            signal = node::interrupted() => { signal?; break }
+            () = interrupt.wait() => break,
             line = lines.next_line() => line?,
         };
         let Some(text) = line.map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()) else { break };
