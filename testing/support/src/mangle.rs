@@ -188,8 +188,10 @@ impl Trial {
         }
     }
 
-    /// Fails unless at least `tried` mutations were tried and at least `refused` of them refused.
+    /// Fails unless at least `tried` mutations were tried and at least `refused` of them refused. Shows the counts
+    /// to whoever runs the test with `--nocapture`.
     pub fn at_least(&self, tried: usize, refused: usize) {
+        eprintln!("{self:?}");
         if self.tried < tried || self.refused < refused {
             panic!("expected {tried} tried, {refused} refused: {self:?}");
         }
