@@ -6,7 +6,8 @@
 //! status-go 0.60 does with its chats, without the losses of `messenger.md` 13.
 //!
 //! Left out until later versions: groups, contacts and their updates, reactions, several devices of one
-//! person, history, removing chats and messages, notes to oneself ([`Fault::Oneself`]). Messages of types
+//! person, history, removing chats and messages, attachments (of an image, a sticker or audio only the text
+//! is kept), notes to oneself ([`Fault::Oneself`]). Messages of types
 //! that nothing is done with yet are acknowledged and forgotten, because their senders would repeat them for
 //! ever. [`MessageState::Stored`] is reached only if an inbox is the first to take a message: its send is
 //! forgotten as soon as any peer has it.

@@ -276,6 +276,28 @@ fn another_envelope_signer_cannot_pass_a_ciphertext_off_as_its_own() {
     assert_eq!(messages(&bob.hear(alice.key(), &send)).len(), 1);
 }
 
+/// The name of the device is not bound to the opening of a session. Only the peer itself can change it, for it signs
+/// the envelope: it gains a session more, of which it may have as many as it likes up to the bound.
+#[test]
+fn an_opening_under_another_device_name_shows_nothing_twice() {
+    let (mut alice, mut bob) = (Side::new(0xa1), Side::unopened(0xb2));
+    let code = bob.open();
+    let to_bob = ChatId::OneToOne(bob.key());
+    alice.command(Command::Open(to_bob.clone()));
+    alice.hear_all(bob.key(), &code);
+    let (_, send) = alice.say(&to_bob, "first");
+    assert_eq!(messages(&bob.hear(alice.key(), &send)).len(), 1);
+    let sessions = bob.rows(Table::Session);
+    let name = alice.messenger.installation_id(&alice.store).unwrap().unwrap();
+    let at = send.payload.windows(36).position(|part| part == name.as_str().as_bytes()).unwrap();
+    let mut renamed = send;
+    renamed.payload[at] = if renamed.payload[at] == b'0' { b'1' } else { b'0' };
+    let effects = bob.hear(alice.key(), &renamed);
+    assert!(messages(&effects).is_empty(), "{effects:?}");
+    assert_eq!(sends(&effects).len(), 1, "one more acknowledgement, of the same message");
+    assert_eq!(bob.rows(Table::Session), sessions + 1);
+}
+
 #[test]
 fn a_message_for_other_devices_is_refused_by_its_name() {
     let (mut alice, mut bob) = acquainted();
