@@ -1,5 +1,10 @@
 //! What only the whole can show: the contract, networks, and the transport over time.
-#![allow(clippy::unwrap_used, clippy::unreachable, reason = "helpers of tests are outside test functions")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::unreachable,
+    reason = "helpers of tests are outside test functions"
+)]
 
 mod mangle;
 mod networks;
