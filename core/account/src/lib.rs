@@ -1,11 +1,13 @@
 //! Who is who: from a phrase to the chat key, and every form in which keys are kept, shown and named.
 //!
-//! Implements `identity.md` 1 to 4 of the handbook: BIP39, BIP32, EIP-1581 paths, EIP-55 addresses, key UIDs, Web3
-//! secret storage 3 (and reading 1), multibase key texts, three-word names. The older written text is
-//! `status-im/specs` 2/ACCOUNT; where it errs (trap T3) the handbook is followed.
+//! Implements `identity.md` 1 to 5, 7 and 8 of the handbook: BIP39, BIP32, EIP-1581 paths, EIP-55 addresses, key
+//! UIDs, Web3 secret storage 3 (and reading 1), multibase key texts, three-word names, identicons, links, emoji
+//! hashes and colour rings; QR codes and safety codes beside them. The older written text is `status-im/specs`
+//! 2/ACCOUNT; where it errs (trap T3) the handbook is followed.
 //!
 //! Left out: public derivation of BIP32, keycards, accounts from before 14 May 2018 (a derivation of their own),
-//! pictures, ENS, links, and all files and prompts: a shell reads and writes what is computed here.
+//! resolving ENS names, reading QR codes from images, and all files and prompts: a shell reads and writes what is
+//! computed here.
 //!
 //! ```text
 //!   words ── Mnemonic ── seed(passphrase) ──► Seed ──► ExtendedKey (m) ──► KeyUid
@@ -14,7 +16,10 @@
 //!                          ┌───────────────────────────────┴───────────────┐
 //!                       ChatKey ──► keystore::seal ──► key file         WalletKey
 //!                          │              keystore::KeyFile::open ◄── geth, status-go
-//!                          └─ public ──► key_text (0x04…, 0x02…, zQ3sh…), Address, three_word_name
+//!                          └─ public ──► key_text (0x04…, 0x02…, zQ3sh…), Address
+//!                               │  └───► three_word_name, Identicon, EmojiHash, ColourRing, SafetyCode
+//!                               └──────► link::profile ──► qr::svg, qr::terminal
+//!          text from anywhere ── link::Link::parse ──► Link (a typed wish, never acted upon here)
 //! ```
 //!
 //! # Invariants
@@ -23,6 +28,7 @@
 //! - Errors carry positions and sizes, never words, keys or text of a file.
 //! - A key file is decrypted only after its mac was right, and its cost is checked before a byte is allocated.
 //! - The chat key derives nothing else.
+//! - A link is read, never followed; what begins like a key is a key or an error, never a name.
 //!
 //! # Example
 //!
@@ -45,21 +51,33 @@
 
 mod address;
 mod alias;
+mod colour;
+mod emoji_hash;
 mod extended;
+mod identicon;
+mod ink;
 pub mod key_text;
 pub mod keystore;
 mod language;
 pub mod limits;
+pub mod link;
 mod mnemonic;
 mod multibase;
 mod path;
+pub mod qr;
 mod roles;
+mod safety_code;
 
 pub use address::{Address, AddressError, KeyUid};
 pub use alias::three_word_name;
+pub use colour::{ColourRing, Segment, colour_id};
+pub use emoji_hash::EmojiHash;
 pub use extended::{ExtendedKey, ExtendedKeyError};
+pub use identicon::Identicon;
+pub use ink::{Ink, Rgb};
 pub use language::Language;
 pub use mnemonic::{Mnemonic, MnemonicError, Seed, WordCount};
 pub use multibase::Base;
 pub use path::{ChildNumber, Path, PathError};
 pub use roles::{ChatKey, WalletKey};
+pub use safety_code::SafetyCode;

@@ -36,3 +36,24 @@ pub const SALT_BYTES: usize = 256;
 
 /// Longest ciphertext of a key file, bytes. The longest known, the extended key text, has 111.
 pub const CIPHERTEXT_BYTES: usize = 256;
+
+/// Longest link that is looked at, bytes. Our choice: what browsers and messengers pass on without cutting.
+pub const LINK_BYTES: usize = 2_048;
+
+/// Longest ENS or host name, bytes. DNS, RFC 1035 2.3.4 (its text form).
+pub const ENS_BYTES: usize = 253;
+
+/// Longest label of an ENS or host name, bytes. DNS, RFC 1035 2.3.4.
+pub const ENS_LABEL_BYTES: usize = 63;
+
+/// Longest name of a public chat in a link, bytes. Our choice; the transport takes names of the same length.
+pub const CHAT_NAME_BYTES: usize = 128;
+
+/// Longest name of a group in an invitation, bytes. Our choice.
+pub const GROUP_NAME_BYTES: usize = 128;
+
+/// Longest id of a group, bytes. A UUID, a hyphen and a key have 169; peers check the end alone, so some room.
+pub const GROUP_ID_BYTES: usize = 256;
+
+/// Longest text in a QR code, bytes. Our choice: version 24 of 40, above which phones fail at screens.
+pub const QR_TEXT_BYTES: usize = 900;

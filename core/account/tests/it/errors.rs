@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use undertone_account::key_text::KeyTextError;
 use undertone_account::keystore::{KeystoreError, Member};
+use undertone_account::link::LinkError;
+use undertone_account::qr::QrError;
 use undertone_account::{AddressError, ExtendedKeyError, MnemonicError, PathError};
 use undertone_base::FaultClass;
 
@@ -62,7 +64,26 @@ fn every_reason_has_its_own_code() {
         assert!(matches!(error.fault(), FaultClass::Caller | FaultClass::Environment));
         codes.push(error.code());
     }
+    for error in [
+        LinkError::ChatName,
+        LinkError::EnsName,
+        LinkError::Extra,
+        LinkError::Form,
+        LinkError::Group,
+        LinkError::Host,
+        LinkError::Percent,
+        LinkError::TooLong,
+        LinkError::Unsupported,
+        LinkError::WebUrl,
+    ] {
+        assert!(matches!(error.fault(), FaultClass::Peer(_)));
+        codes.push(error.code());
+    }
+    for error in [QrError::Empty, QrError::Encoding, QrError::TooLong] {
+        assert_eq!(error.fault(), FaultClass::Caller);
+        codes.push(error.code());
+    }
     codes.push(AddressError::Checksum.code());
-    assert_eq!(codes.len(), 31);
+    assert_eq!(codes.len(), 44);
     assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
 }

@@ -6,12 +6,15 @@
     reason = "a failed expectation is a failed test, also in the helpers of tests"
 )]
 
+mod codes;
 mod derivation;
 mod errors;
 mod key_text;
 mod keystore;
+mod link;
 mod mangle;
 mod mnemonic;
+mod pictures;
 mod secrets;
 
 use undertone_vectors::Value;

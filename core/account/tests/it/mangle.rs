@@ -1,6 +1,7 @@
 //! Bad input, systematically: every text and file that a person or another program hands in.
 
 use undertone_account::keystore::{self, KeyFile, ScryptParams};
+use undertone_account::link::Link;
 use undertone_account::{Address, ExtendedKey, Language, Mnemonic, Path, key_text};
 use undertone_crypto::SecretKey;
 use undertone_support::mangle::{self, Mutation, Trial, Whose};
@@ -40,6 +41,30 @@ fn mangled_key_texts_are_refused_or_name_another_key() {
         }
     }
     trial.at_least(8_000, 7_000);
+}
+
+#[test]
+fn mangled_links_are_refused_or_other_links() {
+    let key = SecretKey::random(&mut rng(11)).public();
+    let mut trial = Trial::new(Whose::Peer);
+    for sample in [
+        format!("https://join.status.im/u/{key}"),
+        format!("https://join.status.im/g/args?a={key}&a1=Chess%20%26+tea&a2=8e1a2a0c-{key}"),
+        format!("https://status.app/u/G10A4B0JdgwyRww#{}", key_text::chat_key(&key)),
+        "status-im://chat/public/%D0%BC%D0%B8%D1%80".to_owned(),
+        "https://get.status.im/p/alice.stateofus.eth".to_owned(),
+        "https://join.status.im/b/https%3A%2F%2Fexample.org%3A443%2Fa%3Fb%23c".to_owned(),
+    ] {
+        let changed = mangle::bytes(sample.as_bytes());
+        let changed = changed.iter().filter_map(as_text).chain(mangle::text(&sample));
+        for mutation in changed {
+            let read = trial.run(&mutation, |b| Link::parse(str_of(b)), |e| (e.fault(), e.code()));
+            if let Some(read) = read {
+                assert_eq!(Link::parse(&read.to_string()), Ok(read), "{}", mutation.name);
+            }
+        }
+    }
+    trial.at_least(4_000, 2_000);
 }
 
 #[test]
