@@ -8,7 +8,7 @@ use std::time::Duration;
 use undertone_base::{Mono, Now};
 
 pub use self::io::{Config, Event, Fault, Input, Refusal, Stats, Transmit, Watch};
-use crate::envelope::{Envelope, EnvelopeHash, RawEnvelope};
+use crate::envelope::{Envelope, EnvelopeHash, Header, RawEnvelope};
 use crate::limits::{FUTURE_SECS, LAST_SECS, MAX_BUNDLE, MAX_MESSAGE, MAX_TTL, TOLERANCE, VERY_OLD_SECS};
 use crate::peer::{InFlight, Peer, PeerId, Phase, Tolerant, Wishes, wants, widens};
 use crate::pool::{Origin, Pool, Removed};
@@ -397,12 +397,15 @@ impl Whisper {
         peer.queued = false;
         let Phase::Ready(status) = peer.phase else { return None };
         let last = now.unix.secs_u32().saturating_add(LAST_SECS);
+        // What arrived before our clock was set back may be of the future now, and is not held any more.
+        let ahead = now.unix.secs_u32().saturating_add(FUTURE_SECS / 2);
         let mut picked: Vec<&[u8]> = Vec::new();
         let (mut len, mut own) = (0, Vec::new());
         for (seq, slot, envelope, origin) in self.pool.arrivals(peer.cursor) {
             let mine = origin == Origin::Local || self.wishes.service == Service::Full;
             let wanted = mine && !peer.known.contains(slot) && wants(&status, envelope);
-            if wanted && envelope.header().expiry >= last {
+            let Header { expiry, ttl, .. } = envelope.header();
+            if wanted && expiry >= last && expiry.saturating_sub(ttl) <= ahead {
                 let more = envelope.bytes().len();
                 if !picked.is_empty() && len + more > MAX_BUNDLE - LIST_HEADER {
                     break;

@@ -326,3 +326,18 @@ fn events_come_for_watched_topics() {
     give(&mut engine, at(0), 1, &[&envelope(T0 + 15, 15, b"three")]).unwrap();
     assert_eq!(events(&mut engine), []);
 }
+
+#[test]
+fn a_clock_that_is_set_back_sends_nobody_the_future() {
+    let mut engine = engine_with(&[1]);
+    let (then, now) = (at(60_000), at(0));
+    engine.handle(then, Input::Post(envelope(T0 + 75, 15, b"by the wrong clock"))).unwrap();
+    // The clock is right again, and geth would drop a link for 60 s ahead.
+    join(&mut engine, now, 2, &Status::default());
+    assert_eq!(relayed(&mut engine, now), []);
+    engine.handle(now, Input::Post(envelope(T0 + 15, 15, b"by the right one"))).unwrap();
+    assert_eq!(relayed(&mut engine, now).len(), 2);
+    // A second or two is nothing.
+    engine.handle(at(2_000), Input::Post(envelope(T0 + 17, 15, b"almost"))).unwrap();
+    assert_eq!(relayed(&mut engine, now).len(), 2);
+}
