@@ -150,6 +150,12 @@ impl ColourRing {
 
 /// The colour behind a key's initials, 0 to 10: the uncompressed key as a number modulo 11. The palette has twelve
 /// entries; the last is never reached, as in the original.
+///
+/// ```
+/// use undertone_account::colour_id;
+/// let key = undertone_crypto::SecretKey::random(&mut undertone_support::rng(1)).public();
+/// assert!(colour_id(&key) < 11);
+/// ```
 pub fn colour_id(key: &PublicKey) -> u8 {
     let rest = key.to_uncompressed().iter().fold(0, |rest, byte| (rest << 8 | u32::from(*byte)) % COLOUR_IDS);
     u8::try_from(rest).unwrap_or_default()

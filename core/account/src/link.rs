@@ -46,6 +46,13 @@ pub enum Who {
 impl Who {
     /// Reads a key (`0x04…`, `zQ3sh…`) or a name. What begins like a key is a key or an error, never a name.
     ///
+    /// ```
+    /// use undertone_account::link::Who;
+    /// assert_eq!(Who::parse("Alice")?.to_string(), "alice.stateofus.eth");
+    /// assert!(Who::parse("0x04eedbaa").is_err());
+    /// # Ok::<(), undertone_account::link::LinkError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`LinkError::Key`], [`LinkError::EnsName`].
     pub fn parse(text: &str) -> Result<Self, LinkError> {

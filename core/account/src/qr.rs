@@ -76,6 +76,14 @@ pub fn svg(text: &str) -> Result<String, QrError> {
 /// In colour: black on white, whatever the terminal's own colours are. Plain: the *light* modules are drawn, which
 /// is right on a dark ground; on a light one the code is inverted, and not every reader takes that.
 ///
+/// ```
+/// use undertone_account::{Ink, qr};
+/// let drawn = qr::terminal("https://join.status.im/status", Ink::Plain)?;
+/// // 29 modules and twice the quiet zone of 4; two rows to a line.
+/// assert_eq!((drawn.lines().count(), drawn.lines().next().map(|line| line.chars().count())), (19, Some(37)));
+/// # Ok::<(), undertone_account::qr::QrError>(())
+/// ```
+///
 /// # Errors
 /// Any [`QrError`].
 pub fn terminal(text: &str, ink: Ink) -> Result<String, QrError> {

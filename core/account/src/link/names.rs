@@ -62,6 +62,13 @@ pub struct ChatName(String);
 impl ChatName {
     /// Checks a name.
     ///
+    /// ```
+    /// use undertone_account::link::ChatName;
+    /// assert_eq!(ChatName::parse("status")?.as_str(), "status");
+    /// assert!(ChatName::parse("two words").is_err());
+    /// # Ok::<(), undertone_account::link::LinkError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`LinkError::ChatName`] when it is empty, longer than 128 bytes, begins like a key, or has signs other than
     /// letters and digits of any script, `-`, `_` and `.`.
@@ -104,6 +111,16 @@ pub struct GroupInvite {
 
 impl GroupInvite {
     /// Checks the parts.
+    ///
+    /// ```
+    /// use undertone_account::link::{GroupInvite, Link};
+    /// let admin = undertone_crypto::SecretKey::random(&mut undertone_support::rng(1)).public();
+    /// let id = format!("8e1a2a0c-5c43-4a7e-9c4f-3f2b8a6f1d10-{admin}");
+    /// let invite = GroupInvite::new(admin, &id, "Chess & tea")?;
+    /// let shared = Link::Group(invite.clone()).to_string();
+    /// assert_eq!(Link::parse(&shared), Ok(Link::Group(invite)));
+    /// # Ok::<(), undertone_account::link::LinkError>(())
+    /// ```
     ///
     /// # Errors
     /// [`LinkError::Group`] when the id is not printable ASCII that ends with `-` and the creator's `0x04…`, or
@@ -169,12 +186,18 @@ impl WebUrl {
     /// # Ok::<(), undertone_account::link::LinkError>(())
     /// ```
     ///
+    /// Where the host is, is not looked at: a name or number of this machine is a host too.
+    ///
     /// # Errors
-    /// [`LinkError::WebUrl`]; [`LinkError::Percent`].
+    /// [`LinkError::WebUrl`] for another scheme, a user name, a host that is none or not ASCII, a port that is
+    /// none, a sign that is not printable ASCII, a backslash, or more than 2,048 bytes; [`LinkError::Percent`].
     pub fn parse(text: &str) -> Result<Self, LinkError> {
+        if text.len() > limits::LINK_BYTES {
+            return Err(LinkError::WebUrl);
+        }
         let encoded = ["http%3a", "https%3a"].iter().any(|start| strip_ignoring_case(text, start).is_some());
         let text = if encoded { percent::decode(text)? } else { text.to_owned() };
-        if text.len() > limits::LINK_BYTES || !text.bytes().all(|c| c.is_ascii_graphic() && c != b'\\') {
+        if !text.bytes().all(|c| c.is_ascii_graphic() && c != b'\\') {
             return Err(LinkError::WebUrl);
         }
         let (scheme, rest) = ["https://", "http://"]

