@@ -11,7 +11,7 @@ use crate::cargo::{self, Dependency, Kind, Package};
 /// - what `messenger` says and what `whisper` carries meet in `transport` alone: no arrow joins the two;
 /// - `ratchet`, `datasync`, `payload` and `account` do not know each other;
 /// - `whisper` runs as a devp2p capability without knowing `devp2p`: the shell joins them.
-const ALLOWED: [(&str, &str); 22] = [
+const ALLOWED: [(&str, &str); 23] = [
     ("undertone-base", ""),
     ("undertone-crypto", "base"),
     ("undertone-transport", "base crypto"),
@@ -37,6 +37,7 @@ const ALLOWED: [(&str, &str); 22] = [
     ("undertone-support", "base"),
     ("undertone-vectors", ""),
     ("undertone-interop", ANY),
+    ("undertone-sim", ANY),
     ("undertone-bench", ANY),
     ("xtask", ""),
 ];

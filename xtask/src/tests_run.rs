@@ -106,6 +106,15 @@ pub(crate) fn interop() -> Result<()> {
     Ok(())
 }
 
+/// `cargo xtask sim`: optimised, with the assertions of the tests.
+pub(crate) fn sim(args: &[&str]) -> Result<()> {
+    let run = ["run", "--quiet", "--profile", "sim", "-p", "undertone-sim", "--"];
+    if !cargo::command(&[&run, args].concat())?.status()?.success() {
+        bail!("the simulation found something, see above");
+    }
+    Ok(())
+}
+
 /// `cargo xtask soak`: the same tests with larger counts.
 pub(crate) fn soak(factor: &str) -> Result<()> {
     /// Cases of one proptest property when nothing else is asked for.

@@ -1,0 +1,200 @@
+//! From a scenario to a report.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use undertone_base::Mono;
+use undertone_whisper::{Config, Pow, Watch};
+
+use super::liar::Flooder;
+use super::measure::{Measure, mean, quantile, ratio};
+use super::node::{Counted, Node, Post, Relay};
+use crate::engine::{NodeId, Rolls as _, Sim};
+use crate::report::{Report, Slack};
+use crate::scenario::{Scenario, share};
+
+/// Second of the first post: by then links that are dialled at the start stand.
+const FIRST_POST: u32 = 3;
+
+/// The stream of the generator that lays a scenario out; far from those of nodes and network.
+const LAYOUT: u64 = u64::MAX;
+
+/// Runs a scenario to its end.
+pub fn run(scenario: &Scenario) -> Report {
+    let mut rng = ChaCha20Rng::seed_from_u64(scenario.seed);
+    rng.set_stream(LAYOUT);
+    let mut sim = Sim::new(scenario.seed, scenario.link, machines(scenario));
+    for (a, b) in rings(&mut rng, scenario.nodes, scenario.degree) {
+        sim.link(a, b);
+    }
+    let skewed = skew(scenario, &mut sim, &mut rng);
+    disturb(scenario, &mut sim, &mut rng);
+    post(scenario, &mut sim, &mut rng);
+    let honest = scenario.nodes - scenario.liar_count();
+    let mut measure = Measure::new(scenario.nodes as usize, honest);
+    sim.run(second(scenario.seconds), |at, node, told| measure.observe(at, node, told));
+    report(scenario, &sim, measure, &skewed)
+}
+
+fn machines(scenario: &Scenario) -> Vec<Node> {
+    let normal = Config::default();
+    let config = Config {
+        watch: Watch::All,
+        max_envelopes: scenario.pool.envelopes.unwrap_or(normal.max_envelopes),
+        max_bytes: scenario.pool.bytes.unwrap_or(normal.max_bytes),
+        ..normal
+    };
+    let honest = scenario.nodes - scenario.liar_count();
+    let mut nodes: Vec<Node> = (0..honest).map(|_| Node::Relay(Relay::new(config))).collect();
+    if let Some(plan) = scenario.liars {
+        nodes.extend((honest..scenario.nodes).map(|_| Node::Flooder(Flooder::new(plan))));
+    }
+    nodes
+}
+
+/// The union of `degree / 2` random rings, each pair once.
+fn rings(rng: &mut ChaCha20Rng, nodes: u32, degree: u32) -> BTreeSet<(NodeId, NodeId)> {
+    let mut edges = BTreeSet::new();
+    for _ in 0..degree / 2 {
+        let mut ring: Vec<NodeId> = (0..nodes).map(NodeId).collect();
+        rng.shuffle(&mut ring);
+        let next = ring.iter().cycle().skip(1);
+        edges.extend(ring.iter().zip(next).map(|(a, b)| (*a.min(b), *a.max(b))).filter(|(a, b)| a != b));
+    }
+    edges
+}
+
+/// Honest nodes in a random order.
+fn honest(scenario: &Scenario, rng: &mut ChaCha20Rng) -> Vec<NodeId> {
+    let mut nodes: Vec<NodeId> = (0..scenario.nodes - scenario.liar_count()).map(NodeId).collect();
+    rng.shuffle(&mut nodes);
+    nodes
+}
+
+fn skew(scenario: &Scenario, sim: &mut Sim<Node>, rng: &mut ChaCha20Rng) -> BTreeSet<NodeId> {
+    let Some(plan) = scenario.skew else { return BTreeSet::new() };
+    let mut nodes = honest(scenario, rng);
+    nodes.truncate(share(scenario.nodes, plan.share) as usize);
+    for (position, node) in nodes.iter().enumerate() {
+        let millis = i64::from(plan.seconds) * 1_000;
+        sim.set_skew(*node, if position % 2 == 0 { millis } else { -millis });
+    }
+    nodes.into_iter().collect()
+}
+
+fn disturb(scenario: &Scenario, sim: &mut Sim<Node>, rng: &mut ChaCha20Rng) {
+    for cut in &scenario.partition {
+        let mut side: Vec<NodeId> = (0..scenario.nodes).map(NodeId).collect();
+        rng.shuffle(&mut side);
+        side.truncate(share(scenario.nodes, cut.share) as usize);
+        sim.partition(second(cut.from), second(cut.until), &side);
+    }
+    let Some(plan) = scenario.churn else { return };
+    for node in honest(scenario, rng).into_iter().take(share(scenario.nodes, plan.share) as usize) {
+        let wait = Duration::from_millis(rng.below(u64::from(scenario.traffic.seconds) * 1_000));
+        sim.crash(second(FIRST_POST).after(wait), node, Duration::from_millis(u64::from(plan.down_ms)));
+    }
+}
+
+fn post(scenario: &Scenario, sim: &mut Sim<Node>, rng: &mut ChaCha20Rng) {
+    let plan = scenario.traffic;
+    let honest = u64::from(scenario.nodes - scenario.liar_count());
+    let post =
+        Post { data_bytes: plan.data_bytes, ttl: plan.ttl, pow: Pow::new(plan.pow).unwrap_or(Pow::ZERO) };
+    let gap = Duration::from_secs(u64::from(plan.seconds)) / plan.envelopes;
+    for number in 0..plan.envelopes {
+        let node = NodeId(u32::try_from(rng.below(honest)).unwrap_or(0));
+        sim.command(second(FIRST_POST).after(gap * number), node, post);
+    }
+}
+
+fn second(number: u32) -> Mono {
+    Mono::ZERO.after(Duration::from_secs(u64::from(number)))
+}
+
+/// Of the pairs of a post and another honest node, which arrived: between right clocks, to wrong ones, from them.
+fn delivery(measure: &Measure, honest: u32, skewed: &BTreeSet<NodeId>) -> [(u64, u64); 3] {
+    let mut pairs = [(0, 0); 3];
+    for post in measure.posts() {
+        for node in (0..honest).map(NodeId).filter(|node| *node != post.by) {
+            let kind = match (skewed.contains(&post.by), skewed.contains(&node)) {
+                (false, false) => 0,
+                (false, true) => 1,
+                (true, _) => 2,
+            };
+            if let Some((arrived, all)) = pairs.get_mut(kind) {
+                *arrived += u64::from(post.reached(node));
+                *all += 1;
+            }
+        }
+    }
+    pairs
+}
+
+/// What honest nodes counted: sums, and the fullest pool; and how many envelopes liars made.
+fn count(sim: &Sim<Node>) -> (Counted, u64) {
+    let (mut all, mut junk) = (Counted::default(), 0);
+    for node in sim.machines() {
+        let one = match node {
+            Node::Flooder(flooder) => {
+                junk += flooder.made();
+                continue;
+            }
+            Node::Relay(relay) => relay.counted(),
+        };
+        all = Counted {
+            stats: super::node::sum(&all.stats, &one.stats),
+            posted: all.posted + one.posted,
+            bytes: all.bytes + one.bytes,
+            pool_envelopes: all.pool_envelopes.max(one.pool_envelopes),
+            pool_bytes: all.pool_bytes.max(one.pool_bytes),
+        };
+    }
+    (all, junk)
+}
+
+fn report(scenario: &Scenario, sim: &Sim<Node>, mut measure: Measure, skewed: &BTreeSet<NodeId>) -> Report {
+    const RATE: Slack = Slack::Absolute(0.005);
+    const SOME: Slack = Slack::Relative(0.1);
+    let honest = scenario.nodes - scenario.liar_count();
+    let [right, to_skewed, from_skewed] = delivery(&measure, honest, skewed);
+    let (all, junk) = count(sim);
+    let (stats, traffic) = (all.stats, sim.traffic());
+    let received = stats.accepted.saturating_sub(all.posted);
+    for list in [&mut measure.latency, &mut measure.hop, &mut measure.hops] {
+        list.sort_unstable();
+    }
+    let millis = |sorted: &[u32], share| quantile(sorted, share) / 1_000.0;
+
+    let mut report = Report::new(scenario.name.clone(), sim.log());
+    report.put("delivery", ratio(right.0, right.1), RATE);
+    if scenario.skew.is_some() {
+        report.put("delivery_to_skewed", ratio(to_skewed.0, to_skewed.1), Slack::Absolute(0.05));
+        report.put("delivery_from_skewed", ratio(from_skewed.0, from_skewed.1), Slack::Absolute(0.05));
+    }
+    let once = (all.posted + junk) * u64::from(honest.saturating_sub(1));
+    report.put("accepts", ratio(received, once), SOME);
+    report.put("copies", ratio(received + stats.duplicates, received), SOME);
+    report.put("bytes_per_accepted", ratio(all.bytes, received), SOME);
+    report.put("envelopes_per_packet", ratio(stats.relayed, stats.bundles), SOME);
+    report.put("latency_p50_ms", millis(&measure.latency, 0.5), SOME);
+    report.put("latency_p99_ms", millis(&measure.latency, 0.99), SOME);
+    report.put("latency_most_ms", millis(&measure.latency, 1.0), Slack::Relative(0.25));
+    report.put("hop_p50_ms", millis(&measure.hop, 0.5), SOME);
+    report.put("hop_p99_ms", millis(&measure.hop, 0.99), SOME);
+    report.put("hops_mean", mean(&measure.hops), SOME);
+    report.put("hops_most", quantile(&measure.hops, 1.0), Slack::Absolute(2.0));
+    report.put("pool_envelopes_most", ratio(all.pool_envelopes as u64, 1), SOME);
+    report.put("pool_kib_most", ratio(all.pool_bytes as u64, 1_024), SOME);
+    report.put("refused_early", ratio(stats.early, 1), SOME);
+    report.put("refused_expired", ratio(stats.expired, 1), SOME);
+    report.put("evicted", ratio(stats.evicted, 1), SOME);
+    report.put("drops_of_honest", ratio(measure.drops_of_honest, 1), Slack::Absolute(0.0));
+    report.put("drops_of_liars", ratio(measure.drops_of_liars, 1), SOME);
+    report.put("resets", ratio(traffic.resets, 1), SOME);
+    report.put("links", ratio(traffic.links, 1), SOME);
+    report.put("virtual_packets", ratio(traffic.packets, 1), SOME);
+    report
+}

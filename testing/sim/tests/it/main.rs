@@ -1,0 +1,76 @@
+//! The small scenarios against their bounds and baselines, and determinism.
+
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+use undertone_sim::gossip;
+use undertone_sim::report::Report;
+use undertone_sim::scenario::{Scenario, Size};
+
+fn scenario(name: &str) -> Scenario {
+    Scenario::all().unwrap().into_iter().find(|scenario| scenario.name == name).unwrap()
+}
+
+/// Runs a scenario and fails with every figure that is not what it must be.
+fn check(name: &str) -> Report {
+    let scenario = scenario(name);
+    let report = gossip::run(&scenario);
+    let faults = report.faults(&scenario).unwrap();
+    assert!(faults.is_empty(), "{name}:\n  {}\n{}", faults.join("\n  "), report.to_toml());
+    report
+}
+
+#[test]
+fn twenty_nodes_on_clean_links() {
+    check("clean_20");
+}
+
+#[test]
+fn a_hundred_nodes_on_links_that_break() {
+    let report = check("resets_100");
+    assert!(report.value("resets") > Some(0.0));
+}
+
+#[test]
+fn a_partition_heals() {
+    check("partition");
+}
+
+#[test]
+fn honest_envelopes_outlive_a_flood() {
+    let report = check("flood");
+    assert!(report.value("evicted") > Some(0.0), "the pools overflowed");
+}
+
+#[test]
+fn wrong_clocks_harm_their_owners_alone() {
+    check("skew");
+}
+
+#[test]
+fn nodes_that_restart_cold_get_what_lives() {
+    check("churn");
+}
+
+/// Every scenario is run by one of the tests above, or is large; each baseline has a scenario.
+#[test]
+fn nothing_is_left_out() {
+    let (small, large): (Vec<_>, Vec<_>) =
+        Scenario::all().unwrap().into_iter().partition(|scenario| scenario.size == Size::Small);
+    let names: Vec<&str> = small.iter().map(|scenario| scenario.name.as_str()).collect();
+    assert_eq!(names, ["churn", "clean_20", "flood", "partition", "resets_100", "skew"]);
+    assert_eq!(large.len(), 2);
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("baseline");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), small.len() + large.len());
+}
+
+#[test]
+fn same_seed_same_run() {
+    let mut scenario = scenario("resets_100");
+    scenario.nodes = 30;
+    let (one, two) = (gossip::run(&scenario), gossip::run(&scenario));
+    assert!(one.log.entries() > 1_000);
+    assert_eq!(one, two);
+    assert_eq!(one.to_toml(), two.to_toml());
+    scenario.seed += 1;
+    assert_ne!(one.log, gossip::run(&scenario).log, "the log sees what differs");
+}
