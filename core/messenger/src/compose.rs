@@ -66,8 +66,13 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         sizes.sync = payload.len();
         let sealed = self.seal_direct(peer, payload)?;
         sizes.protocol = sealed.bytes.len();
-        let sent =
-            Sent { message: Some(message.id), peer: Some(*peer), sizes, protection: sealed.protection };
+        let sent = Sent {
+            message: Some(message.id),
+            peer: Some(*peer),
+            sizes,
+            protection: sealed.protection,
+            session: sealed.session,
+        };
         self.put_new_message(Message { protection: sealed.protection, ..message })?;
         self.send(OutboxRow::new(sealed.address, sealed.bytes, Carries::Pending(key)), &sent)
     }
@@ -83,7 +88,13 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             sync: 0,
             protocol: bytes.len(),
         };
-        let sent = Sent { message: Some(message.id), peer: None, sizes, protection: Protection::Public };
+        let sent = Sent {
+            message: Some(message.id),
+            peer: None,
+            sizes,
+            protection: Protection::Public,
+            session: None,
+        };
         let carries = Carries::Public(message.id);
         self.put_new_message(message)?;
         self.send(OutboxRow::new(address, bytes, carries), &sent)

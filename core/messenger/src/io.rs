@@ -146,6 +146,9 @@ pub struct Trace {
     pub sizes: Sizes,
     /// How it was protected.
     pub protection: Protection,
+    /// Of what was sent in a ratchet session: the first bytes of the session's name, the same on both sides and
+    /// for its whole life.
+    pub session: Option<[u8; 4]>,
     /// Sent or received.
     pub step: TraceStep,
 }

@@ -21,6 +21,7 @@ pub(crate) struct Sent {
     pub(crate) peer: Option<PublicKey>,
     pub(crate) sizes: Sizes,
     pub(crate) protection: Protection,
+    pub(crate) session: Option<[u8; 4]>,
 }
 
 impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
@@ -94,6 +95,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             route,
             sizes: sent.sizes,
             protection: sent.protection,
+            session: sent.session,
             step: TraceStep::Sent(id),
         })));
         Ok(())

@@ -98,6 +98,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             route: received.route.clone(),
             sizes: Sizes { metadata, protocol: received.payload.len(), ..Sizes::default() },
             protection: Protection::Public,
+            session: None,
             step: TraceStep::Received(received.wire_id),
         })));
         Ok(())
@@ -316,6 +317,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
                 protocol: received.payload.len(),
             },
             protection: arrival.protection,
+            session: None,
             step: TraceStep::Received(received.wire_id),
         };
         self.put_new_message(Message {
@@ -371,7 +373,13 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             let sealed = self.seal_direct(peer, payload)?;
             self.state.acks_queued = self.state.acks_queued.saturating_add(1);
             let sizes = Sizes { sync, protocol: sealed.bytes.len(), ..Sizes::default() };
-            let sent = Sent { message: None, peer: Some(*peer), sizes, protection: sealed.protection };
+            let sent = Sent {
+                message: None,
+                peer: Some(*peer),
+                sizes,
+                protection: sealed.protection,
+                session: sealed.session,
+            };
             self.send(OutboxRow::new(sealed.address, sealed.bytes, Carries::Ack), &sent)?;
         }
         Ok(())

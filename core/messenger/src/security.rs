@@ -22,6 +22,8 @@ pub(crate) struct SealedPayload {
     pub(crate) bytes: Vec<u8>,
     pub(crate) address: Address,
     pub(crate) protection: Protection,
+    /// The ratchet session's short name.
+    pub(crate) session: Option<[u8; 4]>,
 }
 
 impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
@@ -30,11 +32,17 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     pub(crate) fn seal_direct(&mut self, peer: &PublicKey, payload: Vec<u8>) -> Result<SealedPayload, Fault> {
         if self.pfs(peer)? == Pfs::Off {
             let address = Address::Partition(*peer);
-            return Ok(SealedPayload { bytes: payload, address, protection: Protection::TransportOnly });
+            return Ok(SealedPayload {
+                bytes: payload,
+                address,
+                protection: Protection::TransportOnly,
+                session: None,
+            });
         }
         let sealed = self.with_ratchet(|layer, cx| layer.seal_direct(cx, peer, &payload))?;
         let address = if sealed.agreed { Address::Negotiated(*peer) } else { Address::Partition(*peer) };
-        Ok(SealedPayload { bytes: sealed.bytes, address, protection: protection(sealed.protection) })
+        let session = sealed.sessions.first().and_then(|prekey| prekey.as_bytes().get(1..5)?.try_into().ok());
+        Ok(SealedPayload { bytes: sealed.bytes, address, protection: protection(sealed.protection), session })
     }
 
     /// A payload that everybody may read, beside our bundle.

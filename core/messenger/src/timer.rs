@@ -67,6 +67,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
                 sync,
                 protocol: sealed.bytes.len(),
             },
+            session: sealed.session,
             protection: sealed.protection,
         };
         // What is shown is the weakest form in which it ever left.

@@ -29,6 +29,8 @@ pub(super) struct Wrapped {
     pub(super) sizes: [usize; 4],
     pub(super) protection: String,
     pub(super) route: String,
+    /// The ratchet session's short name, the same on both sides.
+    pub(super) session: Option<String>,
 }
 
 /// What the privacy layer did.
@@ -122,11 +124,11 @@ impl Ledger {
                 }
                 track.state = state;
             }
-            Seen::Wrapped { id, send, sizes, protection, route } => {
+            Seen::Wrapped { id, send, sizes, protection, route, session } => {
                 if let Some(id) = &id {
                     let track = self.tracks.entry(id.clone()).or_default();
                     track.sends = track.sends.saturating_add(1);
-                    track.wrapped.get_or_insert(Wrapped { sizes, protection, route });
+                    track.wrapped.get_or_insert(Wrapped { sizes, protection, route, session });
                 }
                 self.sends.insert((who, send), id);
             }

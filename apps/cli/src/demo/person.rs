@@ -1,7 +1,7 @@
 //! A person of the demo: an account, a client and its node, driven by [`Order`]s.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -194,7 +194,10 @@ fn report_of(event: ClientEvent) -> Option<Seen> {
                 TraceStep::Received(wire) => {
                     Seen::Opened { id, peer, wire: wire.to_string(), sizes, protection, route }
                 }
-                TraceStep::Sent(send) => Seen::Wrapped { id, send: send.0, sizes, protection, route },
+                TraceStep::Sent(send) => {
+                    let session = trace.session.map(const_hex::encode);
+                    Seen::Wrapped { id, send: send.0, sizes, protection, route, session }
+                }
             }
         }
         ClientEvent::Report(Report::Sealed { send, envelope }) => Seen::Sealed {

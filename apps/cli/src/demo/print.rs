@@ -54,7 +54,8 @@ impl Show {
             if sync > 0 {
                 row("data sync", format!("{sync} B, remembered until it is acknowledged"));
             }
-            row("security", format!("{}, {protocol} B", protection(&wrapped.protection)));
+            let session = wrapped.session.as_ref().map(|s| format!(", session {s}")).unwrap_or_default();
+            row("security", format!("{}{session}, {protocol} B", protection(&wrapped.protection)));
         }
         if let Some(sealed) = &track.sealed {
             let route = track.wrapped.as_ref().map(|w| w.route.as_str()).unwrap_or_default();

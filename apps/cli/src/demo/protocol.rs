@@ -53,7 +53,14 @@ pub(crate) enum Seen {
     /// A message of its own went on.
     State { id: String, state: String },
     /// Layers: what was handed to the transport.
-    Wrapped { id: Option<String>, send: u64, sizes: [usize; 4], protection: String, route: String },
+    Wrapped {
+        id: Option<String>,
+        send: u64,
+        sizes: [usize; 4],
+        protection: String,
+        route: String,
+        session: Option<String>,
+    },
     /// Something that arrived could not be read.
     Unreadable { why: String },
 }

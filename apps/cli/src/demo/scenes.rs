@@ -228,10 +228,10 @@ impl Show {
         let answer = self.send(Role::Bob, &self.key(Role::Alice), "Where were we?").await?;
         self.delivered(&answer).await?;
         self.short(&answer);
-        let track = self.ledger.track(&answer).cloned().unwrap_or_default();
-        let protection = track.wrapped.map(|w| w.protection).unwrap_or_default();
-        ensure!(protection == "ratchet", "the session did not go on: {protection}");
-        self.ui.line(&format!("  {}", paint(DIM, "the same ratchet session goes on")));
+        let (then, now) = (self.session(&before), self.session(&answer));
+        ensure!(then.is_some() && then == now, "the session did not go on: {then:?} before, {now:?} after");
+        let session = now.unwrap_or_default();
+        self.ui.line(&format!("  {}", paint(DIM, format!("the same ratchet session goes on: {session}"))));
         Ok(())
     }
 
@@ -255,6 +255,11 @@ impl Show {
         };
         self.until("the bot answers", |l| last(l).is_some()).await?;
         last(&self.ledger).context("the answer")
+    }
+
+    /// The ratchet session that a message went by.
+    fn session(&self, id: &str) -> Option<String> {
+        self.ledger.track(id)?.wrapped.as_ref()?.session.clone()
     }
 
     /// Compares every store with what was sent in this run.

@@ -28,6 +28,9 @@ pub struct Sealed {
     pub bytes: Vec<u8>,
     /// The devices it was encrypted for, latest bundle first; none for a public or DH-only message.
     pub targets: Vec<InstallationId>,
+    /// For each target, the prekey that opened the session that it was encrypted in: the session's name on both
+    /// sides.
+    pub sessions: Vec<PrekeyId>,
     /// Whether all targets are known to listen on the negotiated topic.
     pub agreed: bool,
     /// What the payload is protected with.
@@ -54,7 +57,8 @@ impl Encryption {
         let bundle = self.own_bundle(&mut tables, cx.keyring, cx.now.unix, cx.rng)?;
         tables.commit()?;
         let bytes = encode(self.installation.as_str(), bundle, Entries::new(), payload.to_vec());
-        Ok(Sealed { bytes, targets: Vec::new(), agreed: false, protection: Protection::None })
+        let (targets, sessions) = (Vec::new(), Vec::new());
+        Ok(Sealed { bytes, targets, sessions, agreed: false, protection: Protection::None })
     }
 
     /// A direct message to the identity key of `peer`, for all its devices: pairing, and the answer to a
@@ -74,7 +78,8 @@ impl Encryption {
         let bundle = self.own_bundle(&mut tables, cx.keyring, cx.now.unix, cx.rng)?;
         tables.commit()?;
         let bytes = encode(self.installation.as_str(), bundle, entries, Vec::new());
-        Ok(Sealed { bytes, targets: Vec::new(), agreed: false, protection: Protection::DhOnly })
+        let (targets, sessions) = (Vec::new(), Vec::new());
+        Ok(Sealed { bytes, targets, sessions, agreed: false, protection: Protection::DhOnly })
     }
 
     /// A direct message, encrypted once for each of the three enabled devices of `peer` that were active
@@ -103,12 +108,13 @@ impl Encryption {
             now: cx.now.unix,
         };
         let mut entries = Entries::new();
-        let mut targets = Vec::new();
+        let (mut targets, mut sessions) = (Vec::new(), Vec::new());
         for (installation, device) in self.targets(&tables, &peer)? {
             let sealed = sealer.seal(&mut tables, &installation, &device, payload, cx.rng)?;
-            if let Some(entry) = sealed {
+            if let Some((session, entry)) = sealed {
                 entries.insert(installation.as_str().to_owned(), entry);
                 targets.push(installation);
+                sessions.push(session);
             }
         }
         let protection = if entries.is_empty() { Protection::DhOnly } else { Protection::Pfs };
@@ -120,7 +126,7 @@ impl Encryption {
         let bundle = self.own_bundle(&mut tables, cx.keyring, cx.now.unix, cx.rng)?;
         tables.commit()?;
         let bytes = encode(self.installation.as_str(), bundle, entries, Vec::new());
-        Ok(Sealed { bytes, targets, agreed, protection })
+        Ok(Sealed { bytes, targets, sessions, agreed, protection })
     }
 
     /// The enabled devices with the latest bundles, without this one.
@@ -148,7 +154,7 @@ struct Sealer<'a> {
 }
 
 impl Sealer<'_> {
-    /// `None` when the device has no prekey that works.
+    /// The session's prekey and the ciphertext; `None` when the device has no prekey that works.
     fn seal<S: RatchetStore + ?Sized>(
         &mut self,
         tables: &mut Tables<'_, S>,
@@ -156,11 +162,12 @@ impl Sealer<'_> {
         device: &Device,
         payload: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Option<wire::DirectMessage>, SealError> {
+    ) -> Result<Option<(PrekeyId, wire::DirectMessage)>, SealError> {
         if let Some((id, mut session)) = self.usable_session(tables, installation, device)? {
             let Ok((header, ciphertext)) = session.seal(payload, self.now) else { return Ok(None) };
             tables.put_session(&id, &session);
-            return Ok(Some(ratchet_entry(&id.prekey, session.opening(), &header, ciphertext)));
+            let entry = ratchet_entry(&id.prekey, session.opening(), &header, ciphertext);
+            return Ok(Some((id.prekey, entry)));
         }
         let Ok(prekey) = device.prekey.point() else { return Ok(None) };
         let ephemeral = EphemeralKey::random(rng);
@@ -171,7 +178,8 @@ impl Sealer<'_> {
         let Ok((header, ciphertext)) = session.seal(payload, self.now) else { return Ok(None) };
         let id = self.id(installation, device.prekey);
         tables.add_session(&id, &session)?;
-        Ok(Some(ratchet_entry(&id.prekey, session.opening(), &header, ciphertext)))
+        let entry = ratchet_entry(&id.prekey, session.opening(), &header, ciphertext);
+        Ok(Some((id.prekey, entry)))
     }
 
     /// A session is usable while the prekey that opened it is current: the device's, or ours. Of two, the one
