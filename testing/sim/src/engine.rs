@@ -6,6 +6,7 @@ mod net;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -48,9 +49,9 @@ pub enum LinkChange {
 /// The behaviour of a node, honest or not. Whatever the methods do goes through [`Cx`].
 pub trait Machine {
     /// What the script of a scenario tells a node to do.
-    type Command;
+    type Command: fmt::Debug;
     /// What a node reports to the measurement.
-    type Event;
+    type Event: fmt::Debug;
 
     /// A cold start, also after a crash: nothing that was in memory is left.
     fn on_start(&mut self, cx: &mut Cx<'_, Self>);

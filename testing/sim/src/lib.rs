@@ -5,7 +5,7 @@
 //! that vanish, and liars. Nothing here reads a clock, and a day of network time costs what its packets cost.
 //!
 //! ```text
-//!   scenarios/NAME.toml ──▶ Scenario ──▶ topology, links, partitions, skew, churn, traffic, liars
+//!   scenarios/NAME.toml ──▶ Scenario ──▶ Layout: links, partitions, skew, churn; traffic, liars
 //!                                                         │
 //!        ┌────────────────── Sim<M: Machine> ─────────────▼───────────┐
 //!        │  queue (time, order) ──▶ machine of a node ──▶ Cx: send,   │──▶ events ──▶ measurement
@@ -31,15 +31,15 @@
 //! # Adding a scenario
 //! Of gossip: a file in `scenarios/`, then `cargo xtask sim --bless NAME`, which writes `baseline/NAME.toml`; both are
 //! committed. Of something else: implement [`engine::Machine`] for it and for its liars (one enum over both), a module
-//! beside [`gossip`] that measures, and a `family` of its own in [`scenario::Scenario`].
+//! beside [`gossip`] that puts them into a [`layout::Layout`] and measures, and its own [`scenario::Family`].
 //!
 //! # Example
 //! ```
-//! let text = "family = 'gossip'\nseed = 7\nnodes = 6\ndegree = 2\nseconds = 20\n\
+//! let text = "seed = 7\nnodes = 6\ndegree = 2\nseconds = 20\n\
 //!             [link]\nlatency_ms = [10, 40]\n\
-//!             [traffic]\nenvelopes = 4\nseconds = 4\ndata_bytes = 100\nttl = 10\npow = 0.0001\n";
+//!             [family.gossip.traffic]\nenvelopes = 4\nseconds = 4\ndata_bytes = 100\nttl = 10\npow = 0.0001\n";
 //! let scenario = undertone_sim::scenario::Scenario::parse("ring", text)?;
-//! let report = undertone_sim::gossip::run(&scenario);
+//! let report = scenario.run();
 //! assert_eq!(report.value("delivery"), Some(1.0));
 //! # Ok::<(), anyhow::Error>(())
 //! ```
@@ -48,5 +48,6 @@
 
 pub mod engine;
 pub mod gossip;
+pub mod layout;
 pub mod report;
 pub mod scenario;

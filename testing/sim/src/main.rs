@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use undertone_sim::report::Report;
-use undertone_sim::scenario::{Family, Scenario, Size};
+use undertone_sim::scenario::{Scenario, Size};
 
 const HELP: &str = "\
 usage: cargo xtask sim [--large] [--bless] [NAME…]
@@ -72,9 +72,7 @@ fn run() -> Result<()> {
 fn one(scenario: &Scenario) -> Report {
     println!("\n{} ({} nodes, {} virtual s)", scenario.name, scenario.nodes, scenario.seconds);
     let start = Instant::now();
-    let report = match scenario.family {
-        Family::Gossip => undertone_sim::gossip::run(scenario),
-    };
+    let report = scenario.run();
     let seconds = start.elapsed().as_secs_f64();
     for figure in &report.figures {
         println!("  {:<24} {:>14.3}", figure.name, figure.value);

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
+use undertone_whisper::Pow;
 
 use crate::engine::LinkProfile;
+use crate::gossip;
+use crate::report::Report;
 
 /// Most nodes of a scenario. Our choice: ten times what row B14 asks.
 pub const MAX_NODES: u32 = 10_000;
@@ -18,8 +21,6 @@ pub struct Scenario {
     /// The file's name without its ending.
     #[serde(skip)]
     pub name: String,
-    /// What runs on the nodes.
-    pub family: Family,
     /// Whether it is for `--large` only.
     #[serde(default)]
     pub size: Size,
@@ -33,11 +34,11 @@ pub struct Scenario {
     pub seconds: u32,
     /// What links are like.
     pub link: LinkProfile,
-    /// What honest nodes post.
-    pub traffic: TrafficPlan,
-    /// Smaller pools than a node has by itself.
+    /// What runs on the nodes.
+    pub family: Family,
+    /// Share of nodes that mean harm; the family says how. They are the last ones.
     #[serde(default)]
-    pub pool: PoolPlan,
+    pub hostile: f64,
     /// Times without a way between two sides.
     #[serde(default)]
     pub partition: Vec<PartitionPlan>,
@@ -45,19 +46,31 @@ pub struct Scenario {
     pub skew: Option<SkewPlan>,
     /// Nodes that crash once.
     pub churn: Option<ChurnPlan>,
-    /// Nodes that mean harm.
-    pub liars: Option<LiarPlan>,
     /// By figure of the report: least and most. Holds whatever the baseline says.
     #[serde(default)]
     pub expect: BTreeMap<String, [f64; 2]>,
 }
 
-/// What runs on the nodes.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+/// What runs on the nodes, and what only this kind of network has.
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
     /// Whisper relays.
-    Gossip,
+    Gossip(GossipPlan),
+}
+
+/// What relays are given to do.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GossipPlan {
+    /// What honest nodes post.
+    pub traffic: TrafficPlan,
+    /// Smaller pools than a node has by itself.
+    #[serde(default)]
+    pub pool: PoolPlan,
+    /// What hostile nodes do; without it they only listen.
+    #[serde(default)]
+    pub flood: FloodPlan,
 }
 
 /// Where a scenario runs.
@@ -119,24 +132,26 @@ pub struct SkewPlan {
     pub seconds: u32,
 }
 
-/// Crashes at random times while there is traffic.
+/// Crashes at random times between two seconds.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChurnPlan {
     /// Share of nodes.
     pub share: f64,
+    /// First second of a crash.
+    pub from: u32,
+    /// Last second of a crash.
+    pub until: u32,
     /// How long a node is away.
     pub down_ms: u32,
 }
 
-/// Liars.
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// Envelopes that each hostile node makes and gives to all its peers; it relays nothing. They are valid and of the
+/// least work that is accepted.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LiarPlan {
-    /// Share of nodes.
-    pub share: f64,
-    /// Envelopes a second that each makes and gives to all its peers; it relays nothing. Valid, of the least work
-    /// that is accepted. 0 makes a node that only listens.
+pub struct FloodPlan {
+    /// How many a second.
     pub per_second: u32,
     /// Data of each in bytes.
     pub data_bytes: u32,
@@ -173,9 +188,16 @@ impl Scenario {
         Self::parse(name, &std::fs::read_to_string(path)?)
     }
 
-    /// Nodes that are liars; they are the last ones.
-    pub fn liar_count(&self) -> u32 {
-        self.liars.map_or(0, |plan| share(self.nodes, plan.share))
+    /// Runs it to its end.
+    pub fn run(&self) -> Report {
+        match &self.family {
+            Family::Gossip(plan) => gossip::run(self, plan),
+        }
+    }
+
+    /// Nodes that mean no harm; they are the first ones.
+    pub fn honest(&self) -> u32 {
+        self.nodes.saturating_sub(share(self.nodes, self.hostile))
     }
 
     fn check(&self) -> Result<()> {
@@ -183,21 +205,28 @@ impl Scenario {
         ensure!(self.degree >= 2 && self.degree.is_multiple_of(2), "degree must be even and at least 2");
         ensure!(self.degree < self.nodes, "degree must be less than nodes");
         ensure!(self.link.latency_ms[0] <= self.link.latency_ms[1], "latency_ms is [least, most]");
-        ensure!(self.traffic.data_bytes >= 8 && self.traffic.ttl > 0, "traffic needs data and a life");
-        ensure!(self.traffic.envelopes > 0 && self.traffic.seconds > 0, "traffic needs envelopes and time");
-        ensure!(self.traffic.seconds < self.seconds, "traffic must end before the run does");
         ensure!(self.partition.iter().all(|cut| cut.from < cut.until), "a partition heals after it begins");
-        let link = [self.link.reset, self.link.loss, self.link.duplicate];
-        let shares = [
-            self.skew.map(|plan| plan.share),
-            self.churn.map(|plan| plan.share),
-            self.liars.map(|plan| plan.share),
-        ];
+        ensure!(self.churn.is_none_or(|plan| plan.from < plan.until), "churn ends after it begins");
+        let link = [self.link.reset, self.link.loss, self.link.duplicate, self.hostile];
+        let shares = [self.skew.map(|plan| plan.share), self.churn.map(|plan| plan.share)];
         let cuts = self.partition.iter().map(|cut| cut.share);
         let mut all = link.into_iter().chain(shares.into_iter().flatten()).chain(cuts);
         ensure!(all.all(|p| (0.0..=1.0).contains(&p)), "shares and probabilities are 0 to 1");
-        ensure!(self.liar_count() < self.nodes, "somebody must be honest");
-        ensure!(self.liars.is_none_or(|plan| plan.ttl > 0), "a flood needs a life");
+        ensure!(self.honest() > 0, "somebody must be honest");
+        match &self.family {
+            Family::Gossip(plan) => plan.check(self.seconds),
+        }
+    }
+}
+
+impl GossipPlan {
+    fn check(&self, seconds: u32) -> Result<()> {
+        let (traffic, flood) = (self.traffic, self.flood);
+        ensure!(traffic.data_bytes >= 8 && traffic.ttl > 0, "traffic needs data and a life");
+        ensure!(traffic.envelopes > 0 && traffic.seconds > 0, "traffic needs envelopes and time");
+        ensure!(traffic.seconds < seconds, "traffic must end before the run does");
+        ensure!(Pow::new(traffic.pow).is_some(), "pow is finite and not negative");
+        ensure!(flood.per_second == 0 || flood.ttl > 0, "a flood needs a life");
         Ok(())
     }
 }
@@ -221,9 +250,9 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "family = 'gossip'\nseed = 1\nnodes = 4\ndegree = 2\nseconds = 9\n\
-                        [link]\nlatency_ms = [1, 2]\n\
-                        [traffic]\nenvelopes = 1\nseconds = 1\ndata_bytes = 100\nttl = 5\npow = 0.0\n";
+    const GOOD: &str = "seed = 1\nnodes = 4\ndegree = 2\nseconds = 9\n[link]\nlatency_ms = [1, 2]\n\
+                        [family.gossip.traffic]\n\
+                        envelopes = 1\nseconds = 1\ndata_bytes = 100\nttl = 5\npow = 0.0\n";
 
     #[test]
     fn scenarios_that_make_no_network_are_refused() {
@@ -238,14 +267,17 @@ mod tests {
             ("latency_ms = [1, 2]", "latency_ms = [1, 2]\nloss = nan"),
             ("envelopes = 1", "envelopes = 0"),
             ("data_bytes = 100", "data_bytes = 1"),
+            ("pow = 0.0", "pow = inf"),
             ("seconds = 9", "seconds = 1"),
             ("seed = 1", "sead = 1"),
-            ("family = 'gossip'", "family = 'gossip'\n[[partition]]\nfrom = 2\nuntil = 2\nshare = 0.5"),
-            ("family = 'gossip'", "family = 'telepathy'"),
+            ("seed = 1", "seed = 1\nhostile = 1.0"),
+            ("[link]", "[[partition]]\nfrom = 2\nuntil = 2\nshare = 0.5\n[link]"),
+            ("[link]", "[churn]\nfrom = 2\nuntil = 2\nshare = 0.5\ndown_ms = 1\n[link]"),
+            ("family.gossip.traffic", "family.telepathy.traffic"),
         ];
         for (from, to) in bad {
-            let text =
-                if to.contains("[[") { format!("{GOOD}{}", &to[17..]) } else { GOOD.replace(from, to) };
+            let text = GOOD.replace(from, to);
+            assert_ne!(text, GOOD, "{from}");
             assert!(Scenario::parse("bad", &text).is_err(), "{to}");
         }
     }

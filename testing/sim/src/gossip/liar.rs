@@ -11,7 +11,7 @@ use undertone_whisper::{Envelope, Header};
 
 use super::node::{Node, TOPIC, frame};
 use crate::engine::{Cx, LinkChange, LinkId};
-use crate::scenario::LiarPlan;
+use crate::scenario::FloodPlan;
 
 /// Packets of junk in a second; their envelopes are spread over them.
 const TICKS: u32 = 10;
@@ -19,7 +19,7 @@ const TICKS: u32 = 10;
 /// Makes envelopes that cost it nothing and pass every check, gives each to all its peers, and relays nothing.
 #[derive(Debug)]
 pub(super) struct Flooder {
-    plan: LiarPlan,
+    plan: FloodPlan,
     links: BTreeSet<LinkId>,
     next: Option<Mono>,
     /// Tenths of an envelope that are due.
@@ -28,7 +28,7 @@ pub(super) struct Flooder {
 }
 
 impl Flooder {
-    pub(super) const fn new(plan: LiarPlan) -> Self {
+    pub(super) const fn new(plan: FloodPlan) -> Self {
         Self { plan, links: BTreeSet::new(), next: None, due: 0, made: 0 }
     }
 

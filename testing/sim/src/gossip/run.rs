@@ -4,103 +4,44 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
-use undertone_base::Mono;
 use undertone_whisper::{Config, Pow, Watch};
 
 use super::liar::Flooder;
 use super::measure::{Measure, mean, quantile, ratio};
 use super::node::{Counted, Node, Post, Relay};
 use crate::engine::{NodeId, Rolls as _, Sim};
+use crate::layout::{Layout, second};
 use crate::report::{Report, Slack};
-use crate::scenario::{Scenario, share};
+use crate::scenario::{GossipPlan, Scenario, TrafficPlan};
 
 /// Second of the first post: by then links that are dialled at the start stand.
 const FIRST_POST: u32 = 3;
 
-/// The stream of the generator that lays a scenario out; far from those of nodes and network.
-const LAYOUT: u64 = u64::MAX;
-
 /// Runs a scenario to its end.
-pub fn run(scenario: &Scenario) -> Report {
-    let mut rng = ChaCha20Rng::seed_from_u64(scenario.seed);
-    rng.set_stream(LAYOUT);
-    let mut sim = Sim::new(scenario.seed, scenario.link, machines(scenario));
-    for (a, b) in rings(&mut rng, scenario.nodes, scenario.degree) {
-        sim.link(a, b);
-    }
-    let skewed = skew(scenario, &mut sim, &mut rng);
-    disturb(scenario, &mut sim, &mut rng);
-    post(scenario, &mut sim, &mut rng);
-    let honest = scenario.nodes - scenario.liar_count();
-    let mut measure = Measure::new(scenario.nodes as usize, honest);
+pub fn run(scenario: &Scenario, plan: &GossipPlan) -> Report {
+    let Layout { mut sim, mut rng, skewed } = Layout::new(scenario, machines(scenario, plan));
+    post(scenario, &plan.traffic, &mut sim, &mut rng);
+    let mut measure = Measure::new(scenario.nodes as usize, scenario.honest());
     sim.run(second(scenario.seconds), |at, node, told| measure.observe(at, node, told));
     report(scenario, &sim, measure, &skewed)
 }
 
-fn machines(scenario: &Scenario) -> Vec<Node> {
+fn machines(scenario: &Scenario, plan: &GossipPlan) -> Vec<Node> {
     let normal = Config::default();
     let config = Config {
         watch: Watch::All,
-        max_envelopes: scenario.pool.envelopes.unwrap_or(normal.max_envelopes),
-        max_bytes: scenario.pool.bytes.unwrap_or(normal.max_bytes),
+        max_envelopes: plan.pool.envelopes.unwrap_or(normal.max_envelopes),
+        max_bytes: plan.pool.bytes.unwrap_or(normal.max_bytes),
         ..normal
     };
-    let honest = scenario.nodes - scenario.liar_count();
-    let mut nodes: Vec<Node> = (0..honest).map(|_| Node::Relay(Relay::new(config))).collect();
-    if let Some(plan) = scenario.liars {
-        nodes.extend((honest..scenario.nodes).map(|_| Node::Flooder(Flooder::new(plan))));
-    }
-    nodes
+    let relay = |_| Node::Relay(Relay::new(config));
+    let flooder = |_| Node::Flooder(Flooder::new(plan.flood));
+    let honest = scenario.honest();
+    (0..honest).map(relay).chain((honest..scenario.nodes).map(flooder)).collect()
 }
 
-/// The union of `degree / 2` random rings, each pair once.
-fn rings(rng: &mut ChaCha20Rng, nodes: u32, degree: u32) -> BTreeSet<(NodeId, NodeId)> {
-    let mut edges = BTreeSet::new();
-    for _ in 0..degree / 2 {
-        let mut ring: Vec<NodeId> = (0..nodes).map(NodeId).collect();
-        rng.shuffle(&mut ring);
-        let next = ring.iter().cycle().skip(1);
-        edges.extend(ring.iter().zip(next).map(|(a, b)| (*a.min(b), *a.max(b))).filter(|(a, b)| a != b));
-    }
-    edges
-}
-
-/// Honest nodes in a random order.
-fn honest(scenario: &Scenario, rng: &mut ChaCha20Rng) -> Vec<NodeId> {
-    let mut nodes: Vec<NodeId> = (0..scenario.nodes - scenario.liar_count()).map(NodeId).collect();
-    rng.shuffle(&mut nodes);
-    nodes
-}
-
-fn skew(scenario: &Scenario, sim: &mut Sim<Node>, rng: &mut ChaCha20Rng) -> BTreeSet<NodeId> {
-    let Some(plan) = scenario.skew else { return BTreeSet::new() };
-    let mut nodes = honest(scenario, rng);
-    nodes.truncate(share(scenario.nodes, plan.share) as usize);
-    for (position, node) in nodes.iter().enumerate() {
-        let millis = i64::from(plan.seconds) * 1_000;
-        sim.set_skew(*node, if position % 2 == 0 { millis } else { -millis });
-    }
-    nodes.into_iter().collect()
-}
-
-fn disturb(scenario: &Scenario, sim: &mut Sim<Node>, rng: &mut ChaCha20Rng) {
-    for cut in &scenario.partition {
-        let mut side: Vec<NodeId> = (0..scenario.nodes).map(NodeId).collect();
-        rng.shuffle(&mut side);
-        side.truncate(share(scenario.nodes, cut.share) as usize);
-        sim.partition(second(cut.from), second(cut.until), &side);
-    }
-    let Some(plan) = scenario.churn else { return };
-    for node in honest(scenario, rng).into_iter().take(share(scenario.nodes, plan.share) as usize) {
-        let wait = Duration::from_millis(rng.below(u64::from(scenario.traffic.seconds) * 1_000));
-        sim.crash(second(FIRST_POST).after(wait), node, Duration::from_millis(u64::from(plan.down_ms)));
-    }
-}
-
-fn post(scenario: &Scenario, sim: &mut Sim<Node>, rng: &mut ChaCha20Rng) {
-    let plan = scenario.traffic;
-    let honest = u64::from(scenario.nodes - scenario.liar_count());
+fn post(scenario: &Scenario, plan: &TrafficPlan, sim: &mut Sim<Node>, rng: &mut ChaCha20Rng) {
+    let honest = u64::from(scenario.honest());
     let post =
         Post { data_bytes: plan.data_bytes, ttl: plan.ttl, pow: Pow::new(plan.pow).unwrap_or(Pow::ZERO) };
     let gap = Duration::from_secs(u64::from(plan.seconds)) / plan.envelopes;
@@ -108,10 +49,6 @@ fn post(scenario: &Scenario, sim: &mut Sim<Node>, rng: &mut ChaCha20Rng) {
         let node = NodeId(u32::try_from(rng.below(honest)).unwrap_or(0));
         sim.command(second(FIRST_POST).after(gap * number), node, post);
     }
-}
-
-fn second(number: u32) -> Mono {
-    Mono::ZERO.after(Duration::from_secs(u64::from(number)))
 }
 
 /// Of the pairs of a post and another honest node, which arrived: between right clocks, to wrong ones, from them.
@@ -158,7 +95,7 @@ fn count(sim: &Sim<Node>) -> (Counted, u64) {
 fn report(scenario: &Scenario, sim: &Sim<Node>, mut measure: Measure, skewed: &BTreeSet<NodeId>) -> Report {
     const RATE: Slack = Slack::Absolute(0.005);
     const SOME: Slack = Slack::Relative(0.1);
-    let honest = scenario.nodes - scenario.liar_count();
+    let honest = scenario.honest();
     let [right, to_skewed, from_skewed] = delivery(&measure, honest, skewed);
     let (all, junk) = count(sim);
     let (stats, traffic) = (all.stats, sim.traffic());

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-use undertone_sim::gossip;
 use undertone_sim::report::Report;
 use undertone_sim::scenario::{Scenario, Size};
 
@@ -13,7 +12,7 @@ fn scenario(name: &str) -> Scenario {
 /// Runs a scenario and fails with every figure that is not what it must be.
 fn check(name: &str) -> Report {
     let scenario = scenario(name);
-    let report = gossip::run(&scenario);
+    let report = scenario.run();
     let faults = report.faults(&scenario).unwrap();
     assert!(faults.is_empty(), "{name}:\n  {}\n{}", faults.join("\n  "), report.to_toml());
     report
@@ -67,10 +66,10 @@ fn nothing_is_left_out() {
 fn same_seed_same_run() {
     let mut scenario = scenario("resets_100");
     scenario.nodes = 30;
-    let (one, two) = (gossip::run(&scenario), gossip::run(&scenario));
+    let (one, two) = (scenario.run(), scenario.run());
     assert!(one.log.entries() > 1_000);
     assert_eq!(one, two);
     assert_eq!(one.to_toml(), two.to_toml());
     scenario.seed += 1;
-    assert_ne!(one.log, gossip::run(&scenario).log, "the log sees what differs");
+    assert_ne!(one.log, scenario.run().log, "the log sees what differs");
 }
