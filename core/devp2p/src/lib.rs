@@ -1,8 +1,17 @@
-//! How envelopes travel: enode, the RLPx handshake and frames, the base protocol, capabilities.
+//! How envelopes travel: enode, the RLPx handshake and frames, the base protocol, capabilities; and how nodes find
+//! each other: node records, discovery v4, node lists in DNS.
 //!
-//! Specified in `devp2p.md` of the handbook, sections 1 and 2, after `rlpx.md` of the devp2p specifications,
-//! EIP-8 and EIP-706, as go-ethereum 1.9.7 and status-go 0.60.0 really behave. Discovery, node records and NAT
-//! are not here yet. The legacy topic discovery of 2019 is left out for good.
+//! Specified in `devp2p.md` of the handbook, sections 1, 2, 3 and 5, after the devp2p specifications, EIP-8,
+//! EIP-706, EIP-778, EIP-868 and EIP-1459, as go-ethereum 1.9.7 and status-go 0.60.0 really behave. Discovery v5
+//! and NAT traversal belong to the shell, which keeps libraries for them. The legacy topic discovery of 2019 is
+//! left out for good.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`Session`], [`handshake`] | one link: RLPx and the base protocol, drawn below |
+//! | [`enr`] | node records: read, verified, made; the node's own |
+//! | [`discv4`] | discovery v4 over UDP |
+//! | [`dnsdisc`] | node lists in DNS: read, made, signed |
 //!
 //! ```text
 //!   bytes ──▶ Session ──▶ events: Authenticated → Established → Message… → Closed
@@ -58,6 +67,7 @@
 #![warn(missing_docs)]
 
 mod caps;
+pub mod discv4;
 pub mod dnsdisc;
 mod enode;
 pub mod enr;

@@ -2,12 +2,15 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod capabilities;
+mod discovery;
+mod discv4;
 mod dnsdisc;
 mod ecies;
 mod enode;
 mod enr;
 mod errors;
 mod model;
+mod net;
 mod node_key;
 mod pair;
 mod properties;

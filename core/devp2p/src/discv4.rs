@@ -1,0 +1,233 @@
+//! Discovery v4: who else is there (`devp2p.md` 3, EIP-8, EIP-868).
+//!
+//! ```text
+//!   datagram ──▶ Discovery::handle ──▶ events: NodeFound, LookupDone, EndpointPredicted, Store …
+//!   datagram ◀── Discovery::poll_transmit
+//!                 │ packet: hash, signature, list             who signed it
+//!                 │ memory: bonds, rates, votes               who proved its address
+//!                 │ table: 17 buckets                         whom we know
+//!                 └ query: ping → find node / record → lookup whom we ask
+//! ```
+//! [`Discovery`] owns the table, proved endpoints, what it waits for, and the node's own record. Inputs are
+//! datagrams and wishes ([`Input`]); outputs datagrams ([`Transmit`]) and [`Event`]s; one timer. After every call
+//! poll transmits, then events, then the timer.
+//!
+//! # Endpoint proof
+//! An address is proved by a Pong that quotes the hash of a Ping that we sent there, by the same key, and for 24
+//! hours. Before that **no datagram is answered with more bytes than it has**: a Pong is larger than geth's
+//! Ping, so that a stranger's Ping is first answered with a Ping of ours, cut to fit, and with the Pong after its
+//! own. geth answers both at once, which multiplies what a forged source address brings its owner by two. Our
+//! pings carry an additional element of zeros (ignored by EIP-8), so that two nodes like ours need not wait for
+//! each other. FindNode and ENRRequest, whose answers are long, are answered to proved endpoints only.
+//!
+//! # What a liar can do
+//! Tell of nodes that are not there: they are asked before they are told to others. Fill the table: two places of
+//! a bucket and ten of the table for a /24 or /56, old nodes stay. Name ever closer nodes: a lookup asks
+//! [`MAX_LOOKUP_ASKED`](crate::limits::MAX_LOOKUP_ASKED). Lie about our address: one vote for a prefix, ten
+//! decide, only in answers to our pings.
+//!
+//! ```
+//! use undertone_base::Now;
+//! use undertone_devp2p::NodeKey;
+//! use undertone_devp2p::discv4::{Config, Discovery, Event, Input};
+//! use undertone_devp2p::enr::{Entries, LocalRecord};
+//! # let mut rng = undertone_support::rng(1);
+//! # let mut now = Now { unix: undertone_base::Unix::from_secs(1_780_000_000), ..Now::default() };
+//! let mut node = |port: u16, boot| {
+//!     let entries = Entries::default().with_ip("127.0.0.1".parse().unwrap()).with_udp(port).with_tcp(port);
+//!     let local = LocalRecord::new(NodeKey::random(&mut rng), entries, None).unwrap();
+//!     Discovery::new(Config { boot, ..Config::new(local) }, now)
+//! };
+//! let mut boot = node(30301, vec![]);
+//! let mut fresh = node(30302, vec![boot.record().to_enode()]);
+//! # let mut rng = undertone_support::rng(2);
+//! let mut found = Vec::new();
+//! for _ in 0..50 {
+//!     for (from, at) in [(30301, 0), (30302, 1)] {
+//!         let [a, b] = [&mut boot, &mut fresh];
+//!         let (me, other) = if at == 0 { (a, b) } else { (b, a) };
+//!         me.handle_timeout(now, &mut rng);
+//!         while let Some(sent) = me.poll_transmit(now) {
+//!             let from = ([127, 0, 0, 1], from).into();
+//!             let _ = other.handle(now, Input::Datagram { from, bytes: &sent.bytes }, &mut rng);
+//!         }
+//!         while let Some(event) = me.poll_event() {
+//!             if let Event::NodeFound { enode, .. } = event { found.push(enode) }
+//!         }
+//!     }
+//!     now = now.after(std::time::Duration::from_millis(100));
+//! }
+//! assert!(found.contains(&boot.record().to_enode()) && found.contains(&fresh.record().to_enode()));
+//! ```
+
+mod address;
+mod contact;
+mod machine;
+mod memory;
+mod packet;
+mod query;
+mod receive;
+mod table;
+
+use std::net::{IpAddr, SocketAddr};
+
+use undertone_base::{FaultClass, Severity};
+
+use crate::enode::Enode;
+use crate::enr::{LocalRecord, Record};
+
+pub use address::{Network, ParseNetworkError, RelayFault, check_relay, is_lan};
+pub use contact::{Contact, StoredNode, check_neighbor};
+pub use machine::{Discovery, Sizes, Stats};
+pub use packet::{Packet, PacketError, Signed, WireEndpoint, WireNode, decode};
+
+/// How to start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The node's record: its address is what our pings say, its number what others are told.
+    pub local: LocalRecord,
+    /// Nodes to start from, with addresses; names are resolved before, and incomplete ones are ignored.
+    pub boot: Vec<Enode>,
+    /// What the database kept, the youngest first; more than [`MAX_STORED`](crate::limits::MAX_STORED) are ignored.
+    pub stored: Vec<StoredNode>,
+    /// If not empty: nobody outside of these networks is asked, told of or answered.
+    pub restrict: Vec<Network>,
+    /// Whether random lookups go on all the time.
+    pub walk: Walk,
+}
+
+impl Config {
+    /// Without boot nodes, database and restriction, not walking.
+    pub const fn new(local: LocalRecord) -> Self {
+        Self { local, boot: Vec::new(), stored: Vec::new(), restrict: Vec::new(), walk: Walk::Off }
+    }
+}
+
+/// Whether random lookups go on, to feed the dialer.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Walk {
+    /// One after another.
+    On,
+    /// None but those of a refresh.
+    #[default]
+    Off,
+}
+
+/// What happens to the machine.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// A datagram came.
+    Datagram {
+        /// Its UDP source.
+        from: SocketAddr,
+        /// All of it; a longer one than 1,280 bytes is refused.
+        bytes: &'a [u8],
+    },
+    /// Our address is known from a router or by configuration: predictions no longer change the record.
+    /// `None` takes that back.
+    ExternalAddress(Option<IpAddr>),
+    /// Look for the nodes closest to a key. Answered by [`Event::LookupDone`] with the same number.
+    Lookup {
+        /// Chosen by the caller.
+        id: u64,
+        /// 64 bytes; a node's key finds that node, if it is there.
+        target: [u8; 64],
+    },
+    /// Ask this node for its record; answered by [`Event::NodeRecord`], or not.
+    RequestRecord(Contact),
+    /// New content of our record, for whoever listens on other ports or adds entries.
+    SetEntries(crate::enr::Entries),
+    /// Start or stop to walk.
+    Walk(Walk),
+}
+
+/// A datagram to send.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Transmit {
+    /// Where.
+    pub to: SocketAddr,
+    /// What.
+    pub bytes: Vec<u8>,
+}
+
+/// What the layer above should know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Enough others see us there. Without an external address the record says so now.
+    EndpointPredicted(SocketAddr),
+    /// A lookup that was asked for is over.
+    LookupDone {
+        /// The number that was given.
+        id: u64,
+        /// Who answered, closest first.
+        closest: Vec<Contact>,
+    },
+    /// A node proved its endpoint, or answered in a lookup: it may be dialled. It can come again.
+    NodeFound {
+        /// The node at the address that it proved.
+        enode: Enode,
+        /// Its record, if we know it.
+        record: Option<Record>,
+    },
+    /// A newer record of a node, verified.
+    NodeRecord(Record),
+    /// Our record changed and is to be stored.
+    RecordChanged(Record),
+    /// Nodes for the database, which keeps them by key; given again when they proved their endpoint anew.
+    Store(Vec<StoredNode>),
+}
+
+/// Why an input was refused. The machine is as before, but for its counters.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiscoveryError {
+    /// No packet.
+    #[error(transparent)]
+    Packet(#[from] PacketError),
+    /// Its time is over.
+    #[error("packet has expired")]
+    Expired,
+    /// Our own packet, or one from an address that cannot be or is not allowed.
+    #[error("packet from an address that is not answered")]
+    Address,
+    /// An answer that nothing asked for.
+    #[error("unsolicited answer")]
+    Unsolicited,
+    /// A request of somebody who has not proved its endpoint.
+    #[error("request from an endpoint that is not proved")]
+    Unproven,
+    /// More than is answered to one prefix, or to all strangers together.
+    #[error("too many packets from there")]
+    Limited,
+    /// A record that is not the asked node's, is older than known, or says a foreign address.
+    #[error("record is not acceptable")]
+    Record,
+    /// Too many lookups wait, or a node with an address that is not allowed.
+    #[error("cannot be asked for now")]
+    Refused,
+}
+
+impl DiscoveryError {
+    /// Datagrams can be forged: never more than a mild fault.
+    pub const fn fault(&self) -> FaultClass {
+        match self {
+            Self::Refused => FaultClass::Caller,
+            _ => FaultClass::peer(Severity::Mild),
+        }
+    }
+
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Packet(error) => error.code(),
+            Self::Expired => "discv4.expired",
+            Self::Address => "discv4.address",
+            Self::Unsolicited => "discv4.unsolicited",
+            Self::Unproven => "discv4.unproven",
+            Self::Limited => "discv4.limited",
+            Self::Record => "discv4.record",
+            Self::Refused => "discv4.refused",
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The Kademlia table (`devp2p.md` 3.3).
+
+use rand_core::CryptoRng;
+use undertone_base::Mono;
+
+use super::address::{Prefix, is_lan};
+use super::contact::{Contact, pick};
+use crate::enr::Record;
+use crate::limits::{
+    BUCKET_PER_PREFIX, BUCKET_SIZE, BUCKETS, MAX_FIND_FAILURES, REPLACEMENTS, TABLE_PER_PREFIX,
+};
+use crate::node_key::NodeId;
+
+/// A node in the table.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) contact: Contact,
+    pub(super) record: Option<Record>,
+    pub(super) added: Mono,
+    /// Pongs since it is here. Only who has one is told to others.
+    pub(super) live: u32,
+    /// FindNode requests in a row that gave nothing.
+    pub(super) failures: u8,
+}
+
+/// How a node showed that it is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Heard {
+    /// It pinged us.
+    Ping,
+    /// It answered our ping.
+    Pong,
+}
+
+impl Heard {
+    const fn live(self) -> u32 {
+        match self {
+            Self::Ping => 0,
+            Self::Pong => 1,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum At {
+    End,
+    Front,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Bucket {
+    /// Most recent first.
+    entries: Vec<Entry>,
+    /// Most recent first.
+    replacements: Vec<Contact>,
+}
+
+/// At most 17 buckets of 16 nodes and 10 replacements. A prefix of addresses has few places ([`BUCKET_PER_PREFIX`],
+/// [`TABLE_PER_PREFIX`]), private addresses excepted; a full bucket keeps whom it has, because old nodes that
+/// answer are worth more than new ones.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    own: NodeId,
+    buckets: Vec<Bucket>,
+}
+
+impl Table {
+    pub(super) fn new(own: NodeId) -> Self {
+        Self { own, buckets: vec![Bucket::default(); BUCKETS] }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.buckets.iter().flat_map(|bucket| &bucket.entries)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    pub(super) fn replacements(&self) -> usize {
+        self.buckets.iter().map(|bucket| bucket.replacements.len()).sum()
+    }
+
+    pub(super) fn get(&self, id: &NodeId) -> Option<&Entry> {
+        self.buckets.get(self.index(id))?.entries.iter().find(|entry| entry.contact.id == *id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &NodeId) -> Option<&mut Entry> {
+        let index = self.index(id);
+        self.buckets.get_mut(index)?.entries.iter_mut().find(|entry| entry.contact.id == *id)
+    }
+
+    /// The nodes closest to `target`, closest first.
+    pub(super) fn closest(&self, target: &NodeId, filter: impl Fn(&Entry) -> bool) -> Vec<&Entry> {
+        let mut all: Vec<_> = self.iter().filter(|entry| filter(entry)).collect();
+        all.sort_by_cached_key(|entry| entry.contact.id.distance(target));
+        all.truncate(BUCKET_SIZE);
+        all
+    }
+
+    /// A node that somebody told of: to the end if there is room, else it may replace one that fails.
+    pub(super) fn add_seen(&mut self, contact: Contact, now: Mono) {
+        if self.get(&contact.id).is_none() {
+            self.add(contact, now, 0, At::End);
+        }
+    }
+
+    /// A node with a proved endpoint: to the front, if there is room. Whether it answered a ping just now, or
+    /// pinged us, decides whether others are told of it.
+    pub(super) fn add_verified(&mut self, contact: Contact, now: Mono, heard: Heard) {
+        let index = self.index(&contact.id);
+        let found = self.get(&contact.id).map(|entry| entry.contact.address.ip());
+        match found {
+            None => self.add(contact, now, heard.live(), At::Front),
+            Some(ip) if ip != contact.address.ip() && !self.has_room(index, &contact) => {}
+            Some(_) => self.move_to_front(contact, heard),
+        }
+    }
+
+    /// The last node of a random bucket that has one.
+    pub(super) fn least_recent(&self, rng: &mut (impl CryptoRng + ?Sized)) -> Option<&Contact> {
+        let filled: Vec<_> = self.buckets.iter().filter_map(|bucket| bucket.entries.last()).collect();
+        filled.get(pick(rng, filled.len())).map(|entry| &entry.contact)
+    }
+
+    /// The node answered a ping.
+    pub(super) fn alive(&mut self, contact: Contact) {
+        if self.get(&contact.id).is_some() {
+            self.move_to_front(contact, Heard::Pong);
+        }
+    }
+
+    /// The node did not answer a ping: a random replacement takes its place.
+    pub(super) fn dead(&mut self, id: &NodeId, now: Mono, rng: &mut (impl CryptoRng + ?Sized)) {
+        let index = self.index(id);
+        let Some(bucket) = self.buckets.get_mut(index) else { return };
+        let before = bucket.entries.len();
+        bucket.entries.retain(|entry| entry.contact.id != *id);
+        if bucket.entries.len() == before || bucket.replacements.is_empty() {
+            return;
+        }
+        let contact = bucket.replacements.remove(pick(rng, bucket.replacements.len()));
+        bucket.entries.push(Entry { contact, record: None, added: now, live: 0, failures: 0 });
+    }
+
+    /// The node answered FindNode, with nodes or without.
+    pub(super) fn found(&mut self, id: &NodeId, any: bool, now: Mono, rng: &mut (impl CryptoRng + ?Sized)) {
+        let Some(entry) = self.get_mut(id) else { return };
+        entry.failures = if any { 0 } else { entry.failures.saturating_add(1) };
+        if entry.failures >= MAX_FIND_FAILURES {
+            self.dead(id, now, rng);
+        }
+    }
+
+    fn add(&mut self, contact: Contact, now: Mono, live: u32, place: At) {
+        let index = self.index(&contact.id);
+        if contact.id == self.own || !self.has_room(index, &contact) {
+            return;
+        }
+        let Some(bucket) = self.buckets.get_mut(index) else { return };
+        if bucket.entries.len() < BUCKET_SIZE {
+            bucket.replacements.retain(|other| other.id != contact.id);
+            let at = match place {
+                At::Front => 0,
+                At::End => bucket.entries.len(),
+            };
+            bucket.entries.insert(at, Entry { contact, record: None, added: now, live, failures: 0 });
+        } else if bucket.replacements.iter().all(|other| other.id != contact.id) {
+            bucket.replacements.insert(0, contact);
+            bucket.replacements.truncate(REPLACEMENTS);
+        }
+    }
+
+    fn move_to_front(&mut self, contact: Contact, heard: Heard) {
+        let index = self.index(&contact.id);
+        let Some(bucket) = self.buckets.get_mut(index) else { return };
+        let Some(at) = bucket.entries.iter().position(|entry| entry.contact.id == contact.id) else { return };
+        let mut entry = bucket.entries.remove(at);
+        // Who moved has to prove that it stays before others are told.
+        let before = if entry.contact.address == contact.address { entry.live } else { 0 };
+        entry.live = before.saturating_add(heard.live());
+        entry.contact = contact;
+        bucket.entries.insert(0, entry);
+    }
+
+    /// Whether the prefix of the address has a place left, not counting the node itself.
+    fn has_room(&self, index: usize, contact: &Contact) -> bool {
+        let ip = contact.address.ip();
+        if is_lan(ip) {
+            return true;
+        }
+        let prefix = Prefix::of(ip);
+        let same = |other: &&Contact| {
+            other.id != contact.id && !is_lan(other.address.ip()) && Prefix::of(other.address.ip()) == prefix
+        };
+        let count = |bucket: &Bucket| {
+            let entries = bucket.entries.iter().map(|entry| &entry.contact).filter(same).count();
+            entries.saturating_add(bucket.replacements.iter().filter(same).count())
+        };
+        let here = self.buckets.get(index).map_or(0, count);
+        here < BUCKET_PER_PREFIX && self.buckets.iter().map(count).sum::<usize>() < TABLE_PER_PREFIX
+    }
+
+    /// 0 for log distances up to 240, else the distance minus 240.
+    fn index(&self, id: &NodeId) -> usize {
+        usize::from(self.own.log_distance(id)).saturating_sub(257_usize.saturating_sub(BUCKETS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node_key::NodeKey;
+    use undertone_support::rng;
+
+    fn contact(n: u64, ip: &str) -> Contact {
+        let key = NodeKey::random(&mut rng(n)).public();
+        Contact::new(key, format!("{ip}:30303").parse().unwrap(), 1)
+    }
+
+    fn table() -> Table {
+        Table::new(NodeId::from_bytes([0; 32]))
+    }
+
+    #[test]
+    fn a_prefix_has_two_places_in_a_bucket_and_ten_in_the_table() {
+        let mut crowded = table();
+        for n in 0..500 {
+            crowded.add_seen(contact(n, &format!("9.9.9.{}", n % 250 + 1)), Mono::ZERO);
+        }
+        assert!(crowded.len() <= TABLE_PER_PREFIX && crowded.len() > 4, "{}", crowded.len());
+        for bucket in &crowded.buckets {
+            assert!(bucket.entries.len() + bucket.replacements.len() <= BUCKET_PER_PREFIX);
+        }
+        let mut local = table();
+        for n in 0..40 {
+            local.add_seen(contact(n, "127.0.0.1"), Mono::ZERO);
+        }
+        assert!(local.len() > TABLE_PER_PREFIX, "{}", local.len());
+    }
+
+    #[test]
+    fn a_full_bucket_keeps_whom_it_has_and_replaces_who_fails() {
+        let mut table = table();
+        let far: Vec<_> = (0..200)
+            .map(|n| contact(n, &format!("11.{n}.0.1")))
+            .filter(|c| c.id.as_bytes()[0] >= 0x80)
+            .collect();
+        for contact in &far {
+            table.add_seen(contact.clone(), Mono::ZERO);
+        }
+        let first: Vec<_> = far[..BUCKET_SIZE].iter().map(|c| c.id).collect();
+        assert_eq!(table.iter().map(|e| e.contact.id).collect::<Vec<_>>(), first);
+        assert_eq!(table.replacements(), REPLACEMENTS);
+        table.dead(&first[0], Mono::ZERO, &mut rng(1));
+        assert_eq!((table.len(), table.replacements()), (BUCKET_SIZE, REPLACEMENTS - 1));
+        assert!(table.get(&first[0]).is_none());
+        // Found nothing five times.
+        for _ in 0..MAX_FIND_FAILURES {
+            assert!(table.get(&first[1]).is_some());
+            table.found(&first[1], false, Mono::ZERO, &mut rng(1));
+        }
+        assert!(table.get(&first[1]).is_none());
+    }
+
+    #[test]
+    fn who_moves_is_told_to_others_only_after_it_answered_there() {
+        let mut table = table();
+        let mut node = contact(1, "11.0.0.1");
+        table.add_seen(node.clone(), Mono::ZERO);
+        assert!(table.closest(&node.id, |entry| entry.live > 0).is_empty());
+        table.alive(node.clone());
+        table.alive(node.clone());
+        assert_eq!(table.get(&node.id).unwrap().live, 2);
+        node.address = "12.0.0.1:5".parse().unwrap();
+        table.add_verified(node.clone(), Mono::ZERO, Heard::Ping);
+        assert_eq!((table.len(), table.get(&node.id).unwrap().live), (1, 0));
+        assert_eq!(table.get(&node.id).unwrap().contact, node);
+    }
+}
