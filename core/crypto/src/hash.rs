@@ -1,22 +1,20 @@
 //! Hashes.
 
-use sha2::Digest;
 use sha2::Sha256;
-
-use crate::keccak::Sponge;
+use sha3::{Digest, Keccak256};
 
 /// Keccak-256 with the original 0x01 padding (not NIST SHA3-256).
 pub fn keccak256(bytes: &[u8]) -> [u8; 32] {
-    keccak256_parts(&[bytes])
+    Keccak256::digest(bytes).into()
 }
 
 /// Keccak-256 over several parts, without joining them first.
 pub fn keccak256_parts(parts: &[&[u8]]) -> [u8; 32] {
-    let mut sponge = Sponge::new();
+    let mut hasher = Keccak256::new();
     for part in parts {
-        sponge.absorb(part);
+        hasher.update(part);
     }
-    sponge.digest()
+    hasher.finalize().into()
 }
 
 /// SHA-256.
@@ -35,22 +33,22 @@ pub fn sha256_parts(parts: &[&[u8]]) -> [u8; 32] {
 
 /// A running Keccak-256 whose digest can be read without ending it, as the frame MAC of RLPx needs.
 #[derive(Clone)]
-pub struct Keccak(Sponge);
+pub struct Keccak(Keccak256);
 
 impl Keccak {
     /// Nothing absorbed yet.
-    pub const fn new() -> Self {
-        Self(Sponge::new())
+    pub fn new() -> Self {
+        Self(Keccak256::new())
     }
 
     /// Absorbs `bytes`.
     pub fn absorb(&mut self, bytes: &[u8]) {
-        self.0.absorb(bytes);
+        self.0.update(bytes);
     }
 
     /// The digest of all that was absorbed so far; the state goes on.
     pub fn snapshot(&self) -> [u8; 32] {
-        self.0.digest()
+        self.0.clone().finalize().into()
     }
 }
 

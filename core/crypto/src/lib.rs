@@ -36,7 +36,6 @@ pub mod ecies;
 pub mod gcm;
 pub mod hash;
 pub mod kdf;
-mod keccak;
 mod key;
 mod keyring;
 mod signature;
