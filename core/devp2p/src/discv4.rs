@@ -23,7 +23,7 @@
 //! # What a liar can do
 //! Tell of nodes that are not there: they are asked before they are told to others. Fill the table: two places of
 //! a bucket and ten of the table for a /24 or /56, old nodes stay. Name ever closer nodes: a lookup asks
-//! [`MAX_LOOKUP_ASKED`](crate::limits::MAX_LOOKUP_ASKED). Lie about our address: one vote for a prefix, ten
+//! [`MAX_LOOKUP_ASKED`](crate::limits::MAX_LOOKUP_ASKED), and keeps two of a prefix in view. Lie about our address: one vote for a prefix, ten
 //! decide, only in answers to our pings.
 //!
 //! ```
@@ -163,7 +163,8 @@ pub enum Event {
         /// Who answered, closest first.
         closest: Vec<Contact>,
     },
-    /// A node proved its endpoint, or answered in a lookup: it may be dialled. It can come again.
+    /// A node proved its endpoint, or answered in a lookup: it may be dialled unless its RLPx port is 0. It can come
+    /// again.
     NodeFound {
         /// The node at the address that it proved.
         enode: Enode,
@@ -221,13 +222,13 @@ impl DiscoveryError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Packet(error) => error.code(),
-            Self::Expired => "discv4.expired",
-            Self::Address => "discv4.address",
-            Self::Unsolicited => "discv4.unsolicited",
-            Self::Unproven => "discv4.unproven",
-            Self::Limited => "discv4.limited",
-            Self::Record => "discv4.record",
-            Self::Refused => "discv4.refused",
+            Self::Expired => "discovery.expired",
+            Self::Address => "discovery.address",
+            Self::Unsolicited => "discovery.unsolicited",
+            Self::Unproven => "discovery.unproven",
+            Self::Limited => "discovery.limited",
+            Self::Record => "discovery.record",
+            Self::Refused => "discovery.refused",
         }
     }
 }

@@ -82,6 +82,9 @@ pub enum DnsError {
     /// A record inside the list.
     #[error(transparent)]
     Record(#[from] EnrError),
+    /// The address of another list, inside a list, that is none.
+    #[error("malformed link in a node list")]
+    LinkEntry,
     /// Text that is none of the known entries.
     #[error("unknown entry in a node list")]
     UnknownEntry,
@@ -131,6 +134,7 @@ impl DnsError {
             Self::Replayed { .. } => "dns.replayed",
             Self::Hash => "dns.hash",
             Self::Record(_) => "dns.record",
+            Self::LinkEntry => "dns.link_entry",
             Self::UnknownEntry => "dns.unknown_entry",
             Self::Missing => "dns.missing",
             Self::HashMismatch => "dns.hash_mismatch",

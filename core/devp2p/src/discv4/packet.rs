@@ -46,11 +46,11 @@ impl PacketError {
     /// Stable name of the reason.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Size { .. } => "discv4.size",
-            Self::Hash => "discv4.hash",
-            Self::Signature => "discv4.signature",
-            Self::UnknownType(_) => "discv4.unknown_type",
-            Self::Rlp(_) => "discv4.malformed",
+            Self::Size { .. } => "discovery.size",
+            Self::Hash => "discovery.hash",
+            Self::Signature => "discovery.signature",
+            Self::UnknownType(_) => "discovery.unknown_type",
+            Self::Rlp(_) => "discovery.malformed",
         }
     }
 }

@@ -6,14 +6,15 @@ use rand_core::CryptoRng;
 use undertone_base::{Mono, Now};
 use undertone_crypto::keccak256;
 
+use super::address::{Prefix, is_lan};
 use super::contact::Contact;
 use super::machine::{Discovery, expiration, peer};
 use super::memory::Peer;
 use super::packet::Packet;
 use super::{DiscoveryError, Event};
 use crate::limits::{
-    BUCKET_SIZE, LOOKUP_PARALLEL, MAX_LOOKUP_ASKED, MAX_LOOKUPS, MAX_RECORD_REQUESTS, RESPONSE_TIMEOUT,
-    SETTLE_TIME,
+    BUCKET_PER_PREFIX, BUCKET_SIZE, LOOKUP_PARALLEL, MAX_LOOKUP_ASKED, MAX_LOOKUPS, MAX_RECORD_REQUESTS,
+    RESPONSE_TIMEOUT, SETTLE_TIME,
 };
 use crate::node_key::NodeId;
 
@@ -105,9 +106,14 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
+    /// Takes what a node told, of one prefix of addresses no more than a bucket takes: whoever names many nodes at one
+    /// place would have us ping it for them, or fill the lookup with their own.
     fn merge(&mut self, told: Vec<Contact>) {
         for contact in told {
-            if self.closest.iter().all(|known| known.id() != contact.id()) {
+            let ip = contact.address.ip();
+            let near = |known: &&Contact| Prefix::of(known.address.ip()) == Prefix::of(ip);
+            let crowded = !is_lan(ip) && self.closest.iter().filter(near).count() >= BUCKET_PER_PREFIX;
+            if !crowded && self.closest.iter().all(|known| known.id() != contact.id()) {
                 self.closest.push(contact);
             }
         }

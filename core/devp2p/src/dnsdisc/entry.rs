@@ -229,7 +229,7 @@ impl FromStr for Entry {
             return children.split(',').map(str::parse).collect::<Result<_, _>>().map(Self::Branch);
         }
         if text.starts_with(LINK) {
-            return text.parse().map(Self::Link);
+            return text.parse().map(Self::Link).map_err(|_| DnsError::LinkEntry);
         }
         if text.starts_with(NODE) {
             return Ok(Self::Node(text.parse()?));

@@ -478,6 +478,83 @@ fn records_are_fetched_and_checked() {
     assert_eq!(answer, Packet::EnrResponse { request_hash: hash, record });
 }
 
+/// A machine whose only boot node is [`PEER`], which has told it whom to ask: the challenge and the request.
+fn asked_by_alone() -> (Alone, NodeKey) {
+    let (peer, config) = (key(77), Config::new(local(&key(0), address(0))));
+    let boot = vec![Contact::new(peer.public(), PEER(), 30303).to_enode()];
+    let mut alone = Alone::with(Config { boot, ..config });
+    let [(to, _, ping)] = alone.sent().try_into().unwrap();
+    assert_eq!((to, ping.packet.kind()), (PEER(), 1));
+    alone.tell(&peer, PEER(), &alone.pong(ping.hash, address(0))).unwrap();
+    // As with geth: nothing is asked before its ping came, or half a second passed.
+    assert_eq!(alone.sent(), []);
+    (alone, peer)
+}
+
+#[test]
+fn who_does_not_ping_us_is_asked_half_a_second_later() {
+    let (mut alone, _) = asked_by_alone();
+    alone.pass(Duration::from_millis(499));
+    assert_eq!(alone.sent(), []);
+    alone.pass(Duration::from_millis(1));
+    assert_eq!(alone.sent().pop().unwrap().2.packet.kind(), 3);
+}
+
+#[test]
+fn a_liar_has_us_ping_few_of_the_many_that_it_names_at_one_place() {
+    let (mut alone, peer) = asked_by_alone();
+    alone.tell(&peer, PEER(), &alone.ping(PEER())).unwrap();
+    let kinds: Vec<_> = alone.sent().iter().map(|(_, _, signed)| signed.packet.kind()).collect();
+    assert!(kinds.contains(&2) && kinds.contains(&3), "{kinds:?}");
+    let mut pinged = 0;
+    for round in 0..4 {
+        let wire = |n: u8| undertone_devp2p::discv4::WireNode {
+            endpoint: WireEndpoint::new(SocketAddr::from(([45, 0, 0, n + 1], 30303)), 1),
+            key: key(usize::from(n) + 100 * (round + 4)).public().to_xy(),
+        };
+        let nodes = (0..12).map(wire).collect();
+        let packet = Packet::Neighbors { nodes, expiration: alone.expiration() };
+        let _ = alone.tell(&peer, PEER(), &packet);
+        pinged += alone.sent().iter().filter(|(to, _, _)| to.ip() != PEER().ip()).count();
+        alone.pass(Duration::from_millis(100));
+    }
+    assert!((1..=2).contains(&pinged), "{pinged}");
+}
+
+#[test]
+fn early_and_repeated_timeouts_do_nothing() {
+    let (mut alone, _) = asked_by_alone();
+    for time in [0, 1, 498] {
+        alone.pass(Duration::from_millis(time));
+        let before = state(&alone.node);
+        for _ in 0..100 {
+            alone.pass(Duration::ZERO);
+        }
+        assert_eq!(state(&alone.node), before);
+    }
+}
+
+#[test]
+fn codes_are_stable_and_unique() {
+    use undertone_devp2p::discv4::PacketError;
+    let errors = [
+        DiscoveryError::Packet(PacketError::Size { size: 1 }),
+        DiscoveryError::Packet(PacketError::Hash),
+        DiscoveryError::Packet(PacketError::Signature),
+        DiscoveryError::Packet(PacketError::UnknownType(7)),
+        DiscoveryError::Packet(PacketError::Rlp("ping")),
+        DiscoveryError::Expired,
+        DiscoveryError::Address,
+        DiscoveryError::Unsolicited,
+        DiscoveryError::Unproven,
+        DiscoveryError::Limited,
+        DiscoveryError::Record,
+        DiscoveryError::Refused,
+    ];
+    assert_eq!(errors.iter().map(DiscoveryError::code).collect::<BTreeSet<_>>().len(), errors.len());
+    assert!(errors.iter().all(|e| e.code().starts_with("discovery.") && !e.to_string().ends_with('.')));
+}
+
 #[test]
 fn what_cannot_be_is_refused_before_anything_is_answered() {
     let networks = vec!["34.0.0.0/8".parse().unwrap()];

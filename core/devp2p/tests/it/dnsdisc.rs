@@ -132,8 +132,12 @@ fn what_is_wrong_with_a_tree_is_named_as_geth_names_it() {
                 e if e.contains("child hash") => DnsError::Hash,
                 "error: invalid enr entry: EOF" => DnsError::Record(EnrError::Rlp),
                 e if e.contains("enr entry") => DnsError::Record(EnrError::Text),
-                e if e.contains("missing public key") => DnsError::Link,
-                e if e.contains("public key") => DnsError::LinkKey,
+                e if e.contains("public key") => {
+                    let missing = e.contains("missing");
+                    let expected = if missing { DnsError::Link } else { DnsError::LinkKey };
+                    assert_eq!(text.parse::<Link>(), Err(expected), "{text}");
+                    DnsError::LinkEntry
+                }
                 e => {
                     assert!(e.contains("unknown entry"), "{e}");
                     DnsError::UnknownEntry
@@ -287,6 +291,31 @@ fn abbreviated_hashes_are_asked_for_as_they_are_written() {
     put(&mut zone, &text);
     let mut sync = crafted(&text, &mut zone);
     assert_eq!(read(&mut sync, &zone, &mut Now::default()).unwrap().0.len(), 1);
+}
+
+#[test]
+fn codes_are_stable_and_unique() {
+    use DnsError::*;
+    let errors = [
+        Link,
+        LinkKey,
+        Root,
+        RootSignature,
+        Replayed { seen: 2, got: 1 },
+        Hash,
+        LinkEntry,
+        Record(EnrError::Rlp),
+        UnknownEntry,
+        Missing,
+        HashMismatch,
+        WrongSubtree,
+        TooManyEntries { max: 1 },
+        TooDeep { max: 1 },
+        TimedOut,
+    ];
+    let codes: std::collections::BTreeSet<_> = errors.iter().map(DnsError::code).collect();
+    assert_eq!(codes.len(), errors.len());
+    assert!(codes.iter().all(|code| code.starts_with("dns.")));
 }
 
 proptest! {

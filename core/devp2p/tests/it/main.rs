@@ -9,6 +9,7 @@ mod ecies;
 mod enode;
 mod enr;
 mod errors;
+mod mangle;
 mod model;
 mod net;
 mod node_key;
