@@ -133,6 +133,9 @@ pub enum Input<'a> {
         /// 64 bytes; a node's key finds that node, if it is there.
         target: [u8; 64],
     },
+    /// Nodes from elsewhere: boot nodes whose names were resolved, nodes of a DNS list ([`Contact::of_record`]).
+    /// They get no more trust than nodes that another node tells of.
+    Nodes(Vec<Contact>),
     /// Ask this node for its record; answered by [`Event::NodeRecord`], or not.
     RequestRecord(Contact),
     /// New content of our record, for whoever listens on other ports or adds entries.
@@ -175,7 +178,8 @@ pub enum Event {
     NodeRecord(Record),
     /// Our record changed and is to be stored.
     RecordChanged(Record),
-    /// Nodes for the database, which keeps them by key; given again when they proved their endpoint anew.
+    /// Nodes for the database, which keeps them by key; given again every half minute while they answer. It may
+    /// drop whom it has not got for [`SEED_AGE`](crate::limits::SEED_AGE): nobody starts from those.
     Store(Vec<StoredNode>),
 }
 

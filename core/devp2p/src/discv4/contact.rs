@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 use undertone_base::Unix;
 use undertone_crypto::PublicKey;
 
-use super::address::{RelayFault, check_relay};
+use super::address::{RelayFault, check_relay, is_lan};
 use super::packet::{WireEndpoint, WireNode, address, octets};
 use crate::enode::{Endpoint, Enode, Host};
 use crate::enr::Record;
@@ -41,6 +41,15 @@ impl Contact {
         let Host::Ip(ip) = endpoint.host else { return None };
         let bad = ip.is_unspecified() || ip.is_multicast() || endpoint.udp == 0;
         (!bad).then(|| Self::new(*enode.key(), SocketAddr::new(ip, endpoint.udp), endpoint.tcp))
+    }
+
+    /// The node of a record that a stranger vouches for, such as the signer of a DNS list: only a public address,
+    /// as the relay check has it, and a discovery port that others may tell of.
+    pub fn of_record(record: &Record) -> Option<Self> {
+        let address = record.discovery_address()?;
+        let public = !is_lan(address.ip()) && check_relay(address.ip(), address.ip()).is_ok();
+        let sound = public && address.port() >= MIN_NEIGHBOR_PORT;
+        sound.then(|| Self::new(*record.key(), address, record.tcp().unwrap_or_default()))
     }
 
     /// The enode.

@@ -162,6 +162,10 @@ impl Discovery {
                 self.set_entries(entries)
             }
             Input::Lookup { id, target } => self.wish(Wish::asked(id, target), now),
+            Input::Nodes(contacts) => {
+                self.offer(contacts, now);
+                Ok(())
+            }
             Input::RequestRecord(contact) => self.request_record(contact, now),
             Input::SetEntries(entries) => self.set_entries(entries),
             Input::Walk(walk) => {
@@ -347,6 +351,18 @@ impl Discovery {
         if self.external.is_none() {
             // A record that has no room for an address stays as it is.
             let _ = self.set_entries(self.local.entries().clone().with_discovery(endpoint));
+        }
+    }
+
+    /// Takes nodes that the layer above names. If nobody was known, they are asked at once.
+    fn offer(&mut self, contacts: Vec<Contact>, now: Now) {
+        if self.table.len() == 0 {
+            self.next_refresh = self.next_refresh.min(now.mono);
+        }
+        for contact in contacts.into_iter().take(MAX_STORED) {
+            if self.allowed(contact.address.ip()) {
+                self.table.add_seen(contact, now.mono);
+            }
         }
     }
 

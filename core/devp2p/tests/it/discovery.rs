@@ -522,6 +522,23 @@ fn a_liar_has_us_ping_few_of_the_many_that_it_names_at_one_place() {
 }
 
 #[test]
+fn nodes_of_a_list_are_asked_at_once_and_private_ones_are_none() {
+    let mut net = Net::new(8);
+    for n in 0..2 {
+        net.add(n, &[]);
+    }
+    net.run(secs(1));
+    let listed = Contact::of_record(local(&key(1), address(1)).record()).unwrap();
+    let node = net.nodes.get_mut(&address(0)).unwrap();
+    node.handle(net.now, Input::Nodes(vec![listed]), &mut net.rng).unwrap();
+    net.run(secs(2));
+    assert_eq!(net.nodes[&address(0)].nodes().count(), 1);
+    for bad in ["127.0.0.1:30303", "10.0.0.1:30303", "192.0.2.1:30303", "34.0.0.1:1024", "224.0.0.1:30303"] {
+        assert_eq!(Contact::of_record(local(&key(1), bad.parse().unwrap()).record()), None, "{bad}");
+    }
+}
+
+#[test]
 fn early_and_repeated_timeouts_do_nothing() {
     let (mut alone, _) = asked_by_alone();
     for time in [0, 1, 498] {
@@ -614,6 +631,33 @@ proptest! {
         bad[at] ^= 0x10;
         prop_assert!(alone.give(PEER(), &bad).is_err());
         prop_assert_eq!(&state(&alone.node), &before);
+    }
+
+    #[test]
+    fn a_stranger_never_gets_more_than_it_sent(
+        pings in proptest::collection::vec((0usize..3, 0usize..3, 0usize..300, 0u64..2_000, 0u16..3), 1..40),
+    ) {
+        // One of its nodes is a boot node, which we ping unasked: that is not an answer.
+        let boot = vec![Contact::new(key(77).public(), PEER(), 1).to_enode()];
+        let mut alone = Alone::with(Config { boot, ..Config::new(local(&key(0), address(0))) });
+        alone.sent();
+        let mut left: BTreeMap<IpAddr, i64> = BTreeMap::new();
+        for (who, at, size, millis, port) in pings {
+            alone.now = alone.now.after(Duration::from_millis(millis));
+            let from = SocketAddr::new(address(77 + at).ip(), 30303 + port);
+            let mut ping = alone.ping(from);
+            if let Packet::Ping { padding, .. } = &mut ping {
+                *padding = size.checked_sub(100);
+            }
+            let bytes = ping.encode(&key(77 + who));
+            *left.entry(from.ip()).or_default() += i64::try_from(bytes.len()).unwrap();
+            let _ = alone.give(from, &bytes);
+            for (to, len, _) in alone.sent() {
+                let left = left.entry(to.ip()).or_default();
+                *left -= i64::try_from(len).unwrap();
+                prop_assert!(*left >= 0, "{} {}", to, left);
+            }
+        }
     }
 
     #[test]
