@@ -1,7 +1,7 @@
 //! The messenger's store, as the messenger needs it: typed tables of bytes, inside a transaction.
 //!
 //! The port belongs here; backends (memory here, SQLCipher in `undertone-store`) keep
-//! [`store_conformance!`](crate::store_conformance). There is no SQL above it and no clock inside it: the same
+//! `store_conformance!`. There is no SQL above it and no clock inside it: the same
 //! inputs leave the same rows, byte for byte.
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 //! Above this line are messages, devices and ratchets; below it are envelopes, topics and peers. Neither side
 //! knows the other: the messenger hands down opaque payload bytes with a [`Route`], and the transport turns the
 //! route into whatever its network addresses by (Whisper: a topic and a key). Several transports can serve one
-//! messenger, and one suite, [`conformance`], holds for all of them.
+//! messenger, and one suite (`conformance`, with the feature `testing`), holds for all of them.
 //!
 //! ```text
 //!   messenger ── Command: Listen · Unlisten · Send · History ──▶ transport

@@ -57,7 +57,7 @@ impl PublicName {
     /// Checks a name.
     ///
     /// # Errors
-    /// [`BadName`] when empty, longer than [`MAX_NAME`] bytes or with control characters.
+    /// [`BadName`] when empty, longer than 128 bytes or with control characters.
     pub fn new(name: &str) -> Result<Self, BadName> {
         if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
             return Err(BadName);

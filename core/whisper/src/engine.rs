@@ -313,6 +313,10 @@ impl Whisper {
             }
             return Ok(());
         }
+        if from.is_some() && self.pool.was_evicted(&hash) {
+            self.stats.duplicates += 1;
+            return Ok(());
+        }
         let work = raw.work();
         let ahead = sent.checked_sub(secs).filter(|diff| *diff > 0);
         let lived = ahead.map_or(raw.header.ttl, |diff| raw.header.ttl.saturating_add(diff + 1));

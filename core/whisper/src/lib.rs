@@ -68,6 +68,7 @@
 
 mod engine;
 mod envelope;
+mod evicted;
 pub mod limits;
 mod peer;
 mod pool;

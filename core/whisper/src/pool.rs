@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::envelope::{Envelope, EnvelopeHash};
+use crate::evicted::Evicted;
 use crate::limits::POOL_LOW_WATER_16THS;
 
 /// Where an envelope is. Reused after it is gone.
@@ -42,6 +43,7 @@ pub(crate) struct Pool {
     arrival: BTreeMap<u64, Slot>,
     next_seq: u64,
     bytes: usize,
+    evicted: Evicted,
     max_count: usize,
     max_bytes: usize,
 }
@@ -65,6 +67,7 @@ impl Pool {
             arrival: BTreeMap::new(),
             next_seq: 0,
             bytes: 0,
+            evicted: Evicted::new(max_count),
             max_count,
             max_bytes,
         }
@@ -107,6 +110,11 @@ impl Pool {
     /// Every envelope, held ones too, by slot.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Envelope> {
         self.entries.iter().flatten().map(|entry| &entry.envelope)
+    }
+
+    /// Whether this envelope was here and had to go for want of room.
+    pub(crate) fn was_evicted(&self, hash: &EnvelopeHash) -> bool {
+        self.evicted.contains(prefix(hash))
     }
 
     /// Takes an envelope that is not here. With `held_until`, in Unix seconds, it arrives only then.
@@ -172,12 +180,17 @@ impl Pool {
         }
         ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let (count, bytes) = (low_water(self.max_count), low_water(self.max_bytes));
-        let mut gone = Vec::new();
+        let mut gone: Vec<Removed> = Vec::new();
         for (_, slot) in ranked {
             if self.len() <= count && self.bytes <= bytes {
                 break;
             }
             gone.extend(self.remove(slot));
+        }
+        self.evicted.forget(now);
+        for removed in gone.iter().filter(|removed| removed.origin == Origin::Remote) {
+            let expiry = removed.envelope.header().expiry;
+            self.evicted.insert(prefix(&removed.envelope.hash()), expiry);
         }
         gone
     }

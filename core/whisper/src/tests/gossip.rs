@@ -299,6 +299,29 @@ fn the_pool_keeps_what_is_worth_most() {
 }
 
 #[test]
+fn what_was_evicted_is_not_taken_in_again() {
+    let mut engine = Whisper::new(&Config { max_envelopes: 32, ..open_config() });
+    join(&mut engine, at(0), 1, &Status::default());
+    join(&mut engine, at(0), 2, &Status::default());
+    let all: Vec<_> = (0..40usize).map(|i| envelope(T0 + 100, 100, &vec![1; 2_000 * (i + 1)])).collect();
+    for one in &all {
+        give(&mut engine, at(0), 1, &[one]).unwrap();
+    }
+    let before = engine.stats();
+    let gone: Vec<_> = all.iter().filter(|e| engine.envelope(&e.hash()).is_none()).collect();
+    assert!(gone.len() >= 8);
+    for one in &gone {
+        give(&mut engine, at(0), 2, &[one]).unwrap();
+        assert!(engine.envelope(&one.hash()).is_none());
+    }
+    let after = engine.stats();
+    assert_eq!((after.accepted, after.evicted), (before.accepted, before.evicted));
+    // Posted here it is taken all the same: it is ours then.
+    engine.handle(at(0), Input::Post((*gone[0]).clone())).unwrap();
+    assert!(engine.envelope(&gone[0].hash()).is_some());
+}
+
+#[test]
 fn the_pool_is_bounded_by_bytes() {
     let mut engine = Whisper::new(&Config { max_bytes: 1_000_000, ..open_config() });
     join(&mut engine, at(0), 1, &Status::default());
