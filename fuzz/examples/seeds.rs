@@ -27,6 +27,14 @@ fn from_vectors() {
 
     let enr = load("enr");
     write("enode", list(&enr["enode_urls"]).iter().map(|u| text(&u["url"])));
+    write("enr", list(&enr["valid"]).iter().step_by(5).map(|r| hex(&r["rlp"])));
+    write("enr", list(&enr["valid"]).iter().skip(1).step_by(5).map(|r| text(&r["text"])));
+    write(
+        "enr",
+        list(&enr["invalid"]).iter().filter(|r| r["rlp"].is_string()).step_by(8).map(|r| hex(&r["rlp"])),
+    );
+    discovery_seeds(&load("discv4"));
+    list_seeds(&load("dnsdisc"));
     let rlpx = load("rlpx");
     write("hello", list(&rlpx["hello_decoding"]).iter().map(|h| hex(&h["payload"])));
     write("rlpx_handshake", list(&rlpx["negative_auth"]["cases"]).iter().take(4).map(|c| hex(&c["auth"])));
@@ -91,6 +99,134 @@ fn from_vectors() {
     write("metadata", list(&payloads["application_metadata_edge"]).iter().map(|m| hex(&m["input"])));
 }
 
+fn discovery_seeds(discv4: &Value) {
+    let packets: Vec<Vec<u8>> = list(&discv4["packets"]).iter().map(|p| hex(&p["packet"])).collect();
+    write("discv4_packet", packets.iter().step_by(2).cloned());
+    write("discv4_packet", list(&discv4["negative"]).iter().step_by(9).map(|p| hex(&p["packet"])));
+    let eip8 = list(&discv4["eip8_published"]["packets"]);
+    write("discv4_packet", eip8.iter().step_by(2).map(|p| hex(&p["packet"])));
+
+    // Operations of the target: peer n pings, proves itself, asks; time; wishes.
+    let ping = |n: u8| record(8 | n, &[0; 40]);
+    let pong = |n: u8, back: u8| record(12 | n, &[0, back, 0]);
+    let proof = |n: u8| [ping(n), pong(n, 0)].concat();
+    let neighbors = |n: u8| record(12 | n, &[1, 0, 9, 10, 11, 40, 41, 80, 81, 120, 121, 200, 201, 230]);
+    let answer = |n: u8| record(12 | n, &[2, 0]);
+    let wait = |tenths: usize| record(24, &vec![0; tenths]);
+    let datagrams = |count: usize| -> Vec<u8> {
+        packets.iter().take(count).enumerate().flat_map(|(n, p)| record(n as u8 & 3, p)).collect()
+    };
+    let bodies = packets.iter().take(16).flat_map(|p| record(5, &p[97..])).collect();
+    write(
+        "discovery",
+        [
+            datagrams(16),
+            bodies,
+            // A ping that is too short for the answer, a proof, the questions of a node that is proved.
+            [record(9, &[]), record(8, &[]), proof(2), record(18, &[]), record(22, &[]), wait(50)].concat(),
+            // The boot nodes prove themselves, name others, have records; then what was asked runs out.
+            [
+                proof(0),
+                neighbors(0),
+                proof(1),
+                neighbors(1),
+                wait(6),
+                wait(6),
+                pong(3, 0),
+                neighbors(3),
+                wait(9),
+            ]
+            .concat(),
+            [proof(0), answer(0), proof(1), wait(6), answer(1), record(0x1c, &[]), wait(400), wait(4_000)]
+                .concat(),
+            [
+                record(0xfc, &[]),
+                wait(10),
+                record(0xbd, &[]),
+                pong(2, 3),
+                proof(3),
+                record(0xdc, &[]),
+                wait(99),
+            ]
+            .concat(),
+        ],
+    );
+    write("discv4_stored", stored_nodes());
+}
+
+/// Nodes as the database keeps them: with a record and without.
+fn stored_nodes() -> [Vec<u8>; 3] {
+    use undertone_base::Unix;
+    use undertone_crypto::SecretKey;
+    use undertone_devp2p::NodeKey;
+    use undertone_devp2p::discv4::{Contact, StoredNode};
+    use undertone_devp2p::enr::{Entries, Record};
+
+    [("34.70.75.208:30303", 30303, true), ("[2001:db8::1]:1025", 0, false), ("10.0.0.1:30303", 1, true)].map(
+        |(address, tcp, with_record)| {
+            let key = NodeKey::new(SecretKey::from_slice(&[0xa1; 32]).unwrap());
+            let address = address.parse().unwrap();
+            let contact = Contact::new(key.public(), address, tcp);
+            let record = Record::sign(&key, 7, &Entries::default().with_discovery(address)).unwrap();
+            let last_pong = Unix::from_secs(1_780_000_000);
+            StoredNode { contact, last_pong, record: with_record.then_some(record) }.encode()
+        },
+    )
+}
+
+fn list_seeds(dnsdisc: &Value) {
+    let texts = |tree: &Value| -> Vec<Vec<u8>> {
+        list(&tree["records"]).iter().map(|record| text(&record["txt"])).collect()
+    };
+    let example = texts(&dnsdisc["eip1459_example"]);
+    let large = texts(&dnsdisc["tree_40_nodes"]);
+    write("dns_entry", example.iter().cloned());
+    write("dns_entry", [text(&dnsdisc["tree_one_node"]["url"]), large[7].clone()]);
+
+    // Operations of the target: texts, a branch over those before, a root that names what came before, time.
+    let publish = |texts: &[Vec<u8>]| -> Vec<u8> { texts.iter().flat_map(|text| record(0, text)).collect() };
+    let nodes: Vec<Vec<u8>> =
+        large.iter().filter(|text| text.starts_with(b"enr:")).take(6).cloned().collect();
+    let link = example.iter().filter(|text| text.starts_with(b"enrtree://")).cloned().collect::<Vec<_>>();
+    let root = |seq: u8, nodes: u8, links: u8| record(4 | seq << 3, &[nodes, links]);
+    let read = |steps: usize| record(6 | 4 << 3, &vec![0; steps]);
+    let later = |steps: usize| [record(7, &[]), read(steps)].concat();
+    let empty = || record(3, &[]);
+    let deep: Vec<u8> = (0..10).flat_map(|_| record(3, &[0])).collect();
+    write(
+        "dns_sync",
+        [
+            [publish(&link), publish(&nodes), record(3, &[0, 1, 2, 3, 4, 5]), root(1, 0, 7), read(12)]
+                .concat(),
+            [
+                empty(),
+                publish(&link[..1]),
+                publish(&nodes[..1]),
+                root(2, 0, 1),
+                read(9),
+                root(1, 0, 2),
+                later(3),
+            ]
+            .concat(),
+            // A branch within a branch within …; then the list is mended.
+            [empty(), publish(&nodes[..1]), deep, root(1, 0, 11), read(14), root(3, 9, 11), later(9)]
+                .concat(),
+            // Nodes where links are; answers that are anything, too late, or none.
+            [publish(&nodes[..2]), empty(), root(1, 0, 1), read(5), record(5, b"enr:-"), read(3)].concat(),
+            [
+                empty(),
+                publish(&nodes),
+                record(3, &[0, 0, 1]),
+                root(5, 0, 7),
+                read(1),
+                record(5, &nodes[0]),
+                read(9),
+            ]
+            .concat(),
+        ],
+    );
+}
+
 /// The rows of the outbox are ours, so no vector has them.
 fn from_our_own_rows() {
     use undertone_base::Unix;
@@ -108,6 +244,7 @@ fn from_our_own_rows() {
 
     write("ratchet_stored", ratchet_rows());
     write("messenger", messenger_records());
+    write("link", links(&alice));
 
     // Pairs of operation and argument, see the targets.
     write(
@@ -129,6 +266,24 @@ fn from_our_own_rows() {
             vec![0x0a, 31, 0x30, 1, 0x0e, 0],
         ],
     );
+}
+
+/// One of each kind of link, in the forms that others make.
+fn links(key: &undertone_crypto::PublicKey) -> [Vec<u8>; 8] {
+    use undertone_account::link::{profile, short_profile};
+
+    let group = format!("8e1a2a0c-5c43-4a7e-9c4f-3f2b8a6f1d10-{key}");
+    [
+        profile(key),
+        short_profile(key),
+        "status-im://p/Alice".to_owned(),
+        "https://join.status.im/chat/public/%D0%BC%D0%B8%D1%80".to_owned(),
+        format!("https://get.status.im/g/args?a={key}&a1=Chess+%26%20tea&a2={group}"),
+        "https://join.status.im/browse/HTTPS%3A%2F%2FExample.org%2Fx".to_owned(),
+        "http://www.join.status.im/b/example.org:8080/x?a=b#c".to_owned(),
+        format!("https://status.app/u/CwSACgcKBUFsaWNl#{}", undertone_account::key_text::chat_key(key)),
+    ]
+    .map(String::into_bytes)
 }
 
 /// What alice of the vectors says to bob and to a public chat, plain, in data sync, and then some.

@@ -1,7 +1,8 @@
 //! Texts and files that a person pastes or carries in from elsewhere.
 
 use undertone_account::keystore::KeyFile;
-use undertone_account::{Address, ExtendedKey, Mnemonic, Path, key_text};
+use undertone_account::link::Link;
+use undertone_account::{Address, ExtendedKey, Mnemonic, Path, key_text, limits};
 use undertone_crypto::{PublicKey, SecretKey, Signature};
 
 /// Every form of a public key, and what else is read from short texts.
@@ -50,4 +51,21 @@ pub fn keystore(data: &[u8]) {
 pub fn mnemonic(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let _ = Mnemonic::parse(text).is_ok();
+}
+
+/// A link, as somebody sends it or a camera reads it.
+pub fn link(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match Link::parse(text) {
+        Ok(link) => {
+            let made = link.to_string();
+            // The form that is made may be longer than the one that came.
+            if made.len() <= limits::LINK_BYTES {
+                assert_eq!(Link::parse(&made).as_ref(), Ok(&link), "{text}");
+            }
+        }
+        Err(refused) => {
+            let _ = (refused.fault(), refused.code());
+        }
+    }
 }

@@ -13,15 +13,19 @@
 mod account;
 mod datasync;
 mod devp2p;
+mod discovery;
+mod dnsdisc;
 mod messenger;
 mod payload;
 mod ratchet;
 mod sealed;
 mod whisper;
 
-pub use account::{key_forms, keystore, mnemonic};
+pub use account::{key_forms, keystore, link, mnemonic};
 pub use datasync::{sync_payload, sync_stored};
 pub use devp2p::{enode, hello, rlpx_handshake, rlpx_session};
+pub use discovery::{discovery, discv4_packet, discv4_stored, enr};
+pub use dnsdisc::{dns_entry, dns_sync};
 pub use messenger::messenger;
 pub use payload::metadata;
 pub use ratchet::{protocol_message, ratchet_network, ratchet_stored};
@@ -33,11 +37,18 @@ pub use whisper::{envelope, whisper_node, whisper_packet};
 macro_rules! for_each_target {
     ($then:ident) => {
         $then! {
+            discovery
+            discv4_packet
+            discv4_stored
+            dns_entry
+            dns_sync
             enode
+            enr
             envelope
             hello
             key_forms
             keystore
+            link
             messenger
             metadata
             mnemonic
@@ -76,6 +87,16 @@ macro_rules! program {
             $crate::run_files(stringify!($name), $crate::$name)
         }
     };
+}
+
+/// The records of a step list: operation, length (2 bytes), that many bytes.
+fn records(mut data: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let (&[op, high, low], rest) = data.split_first_chunk()?;
+        let (body, rest) = rest.split_at(usize::from(u16::from_be_bytes([high, low])).min(rest.len()));
+        data = rest;
+        Some((op, body))
+    })
 }
 
 /// Runs the files named as arguments through a target: to look at a crash without a fuzzer.

@@ -21,11 +21,7 @@ const CHAT: &str = "status-lab";
 /// time passes. The keys are those of alice and bob in `payloads.json`, and bob is the one under test.
 pub fn messenger(data: &[u8]) {
     let mut bob = Bob::new();
-    let mut left = data;
-    while let Some((&[op, high, low], rest)) = left.split_first_chunk() {
-        let len = usize::from(u16::from_be_bytes([high, low])).min(rest.len());
-        let (body, rest) = rest.split_at(len);
-        left = rest;
+    for (op, body) in crate::records(data) {
         bob.record(op, body);
     }
 }

@@ -46,11 +46,7 @@ pub fn whisper_packet(data: &[u8]) {
 /// that comes or goes.
 pub fn whisper_node(data: &[u8]) {
     let mut node = Node::new();
-    let mut left = data;
-    while let Some((&[op, high, low], rest)) = left.split_first_chunk() {
-        let len = usize::from(u16::from_be_bytes([high, low])).min(rest.len());
-        let (body, rest) = rest.split_at(len);
-        left = rest;
+    for (op, body) in crate::records(data) {
         node.step(op, body);
     }
 }
@@ -64,10 +60,12 @@ struct Node {
 
 impl Node {
     fn new() -> Self {
-        let mut config = Config::default();
-        config.min_pow = Pow::ZERO;
-        config.watch = Watch::All;
-        config.max_envelopes = MAX_ENVELOPES;
+        let config = Config {
+            min_pow: Pow::ZERO,
+            watch: Watch::All,
+            max_envelopes: MAX_ENVELOPES,
+            ..Config::default()
+        };
         let now = Now { mono: Mono::ZERO, unix: Unix::from_secs(1_600_000_000) };
         let mut node = Self { machine: Whisper::new(&config), now, brought: BTreeMap::new() };
         for peer in 0..3 {
