@@ -40,6 +40,9 @@ pub const CIPHERTEXT_BYTES: usize = 256;
 /// Longest link that is looked at, bytes. Our choice: what browsers and messengers pass on without cutting.
 pub const LINK_BYTES: usize = 2_048;
 
+/// Longest web address inside a link, bytes: what leaves [`LINK_BYTES`] room for the link around it.
+pub const WEB_URL_BYTES: usize = LINK_BYTES - 48;
+
 /// Longest ENS or host name, bytes. DNS, RFC 1035 2.3.4 (its text form).
 pub const ENS_BYTES: usize = 253;
 

@@ -190,7 +190,7 @@ impl WebUrl {
     ///
     /// # Errors
     /// [`LinkError::WebUrl`] for another scheme, a user name, a host that is none or not ASCII, a port that is
-    /// none, a sign that is not printable ASCII, a backslash, or more than 2,048 bytes; [`LinkError::Percent`].
+    /// none, a sign that is not printable ASCII, a backslash, or more than [`limits::WEB_URL_BYTES`]; [`LinkError::Percent`].
     pub fn parse(text: &str) -> Result<Self, LinkError> {
         if text.len() > limits::LINK_BYTES {
             return Err(LinkError::WebUrl);
@@ -214,7 +214,7 @@ impl WebUrl {
             return Err(LinkError::WebUrl);
         }
         let made = format!("{scheme}{}{rest}", authority.to_ascii_lowercase());
-        if made.len() > limits::LINK_BYTES { Err(LinkError::WebUrl) } else { Ok(Self(made)) }
+        if made.len() > limits::WEB_URL_BYTES { Err(LinkError::WebUrl) } else { Ok(Self(made)) }
     }
 
     /// The address.

@@ -109,7 +109,8 @@ impl StoredNode {
         out
     }
 
-    /// Reads what [`Self::encode`] made, exactly. `None` for anything else: the node is forgotten then.
+    /// Reads what [`Self::encode`] made; an IPv4 address in its IPv6 form comes back as IPv4. `None` for anything
+    /// else: the node is forgotten then.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut input = bytes;
         let mut list = rlp::list(&mut input, "stored node").ok()?;
