@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::time::Duration;
+use undertone_support::until_async;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -81,12 +82,7 @@ async fn pending_handshakes_are_bounded() {
     for _ in 0..limits::MAX_PENDING {
         silent.push(connect(&bob).await);
     }
-    let full = async {
-        while bob.tasks.running().len() < limits::MAX_PENDING + 1 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(LONG, full).await.unwrap();
+    assert!(until_async(LONG, || bob.tasks.running().len() > limits::MAX_PENDING).await);
     let mut next = connect(&bob).await;
     next.write_all(&[0xff; 400]).await.unwrap();
     tokio::task::yield_now().await;
@@ -166,13 +162,15 @@ async fn a_peer_that_reads_nothing_is_cut_after_the_write_timeout() {
     let peer = bob.connected().await;
     let mut bytes = vec![0; 1_000_000];
     rand_core::Rng::fill_bytes(&mut undertone_support::rng(1), &mut bytes);
-    let mut written = None;
-    // Bytes go out until the buffers of the system are full.
-    while written != Some(bob.net.stats().bytes_out) {
-        written = Some(bob.net.stats().bytes_out);
+    // Bytes go out until the buffers of the system are full: until nothing more went out in 60 looks.
+    let (mut written, mut still) = (0, 0);
+    let full = || {
         while bob.net.send(peer, 0, 0, bytes.clone()).is_ok() {}
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
+        still = if written == bob.net.stats().bytes_out { still + 1 } else { 0 };
+        written = bob.net.stats().bytes_out;
+        still >= 60
+    };
+    assert!(until_async(LONG, full).await);
     tokio::time::pause();
     assert_eq!(bob.disconnected().await, LinkEnd::Io(ErrorKind::TimedOut));
     assert!(bob.net.stats().dropped > 0 && bob.net.peers().is_empty());

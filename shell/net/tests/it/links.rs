@@ -1,6 +1,7 @@
 //! Links: how they begin, end, and begin again.
 
 use std::time::{Duration, Instant};
+use undertone_support::until_async;
 
 use undertone_devp2p::{Closed, DisconnectReason, Endpoint, Enode, Host};
 use undertone_net::{Direction, LinkEnd, NetConfig, NetError, NetEvent, SendRefused};
@@ -110,12 +111,7 @@ async fn a_removed_static_peer_is_disconnected_and_not_dialled_again() {
     alice.net.remove_static(bob.net.enode().key());
     assert_eq!(bob.disconnected().await, by_peer(DisconnectReason::REQUESTED));
     alice.disconnected().await;
-    let ended = async {
-        while alice.tasks.running().contains(&"net.dial") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(LONG, ended).await.unwrap();
+    assert!(until_async(LONG, || !alice.tasks.running().contains(&"net.dial")).await);
     alice.net.add_static(bob.net.enode());
     alice.connected().await;
     alice.stop().await;
@@ -130,12 +126,8 @@ async fn both_dialling_at_once_end_with_one_link() {
     bob.net.add_static(alice.net.enode());
     alice.connected().await;
     bob.connected().await;
-    let settled = async {
-        while (alice.net.peers().len(), bob.net.peers().len()) != (1, 1) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(LONG, settled).await.unwrap();
+    let settled = || (alice.net.peers().len(), bob.net.peers().len()) == (1, 1);
+    assert!(until_async(LONG, settled).await);
     alice.stop().await;
     bob.stop().await;
 }

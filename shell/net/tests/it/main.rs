@@ -14,6 +14,7 @@ mod messages;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
+use undertone_support::until_async;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -94,12 +95,8 @@ impl Node {
 
     /// Waits until the counters say so.
     async fn counted(&self, code: &str) {
-        let failed = async {
-            while !self.net.stats().handshakes_failed.contains_key(code) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(LONG, failed).await.unwrap_or_else(|_| panic!("{code}: {:?}", self.net.stats()));
+        let failed = || self.net.stats().handshakes_failed.contains_key(code);
+        assert!(until_async(LONG, failed).await, "{code}: {:?}", self.net.stats());
     }
 }
 
