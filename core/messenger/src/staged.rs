@@ -1,7 +1,6 @@
 //! Writes that wait for the end of a step.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use undertone_base::StoreError;
 use zeroize::Zeroizing;
@@ -69,7 +68,7 @@ impl<S: StoreTx> StoreTx for Staged<'_, S> {
             .writes
             .range((table, Vec::new())..)
             .take_while(|((t, _), _)| *t == table)
-            .filter(|((_, key), _)| contains(keys, key))
+            .filter(|((_, key), _)| keys.contains(key))
             .collect();
         // Every write here can hide at most one row below.
         let rows = self.below.scan(table, keys, order, limit.saturating_add(own.len()))?;
@@ -88,20 +87,6 @@ impl<S: StoreTx> StoreTx for Staged<'_, S> {
             Order::Descending => merged.into_iter().rev().take(limit).collect(),
         })
     }
-}
-
-fn contains(keys: Keys<'_>, key: &[u8]) -> bool {
-    let above = match keys.from {
-        Bound::Included(from) => key >= from,
-        Bound::Excluded(from) => key > from,
-        Bound::Unbounded => true,
-    };
-    let below = match keys.to {
-        Bound::Included(to) => key <= to,
-        Bound::Excluded(to) => key < to,
-        Bound::Unbounded => true,
-    };
-    above && below
 }
 
 #[cfg(test)]

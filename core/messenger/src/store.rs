@@ -105,6 +105,21 @@ pub struct Keys<'a> {
 impl Keys<'_> {
     /// Every key.
     pub const ALL: Self = Keys { from: Bound::Unbounded, to: Bound::Unbounded };
+
+    /// Whether a scan of these keys visits `key`.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        let above = match self.from {
+            Bound::Included(from) => key >= from,
+            Bound::Excluded(from) => key > from,
+            Bound::Unbounded => true,
+        };
+        let below = match self.to {
+            Bound::Included(to) => key <= to,
+            Bound::Excluded(to) => key < to,
+            Bound::Unbounded => true,
+        };
+        above && below
+    }
 }
 
 /// The first key after all keys that begin with `prefix`, or `None` when there is none.
@@ -200,19 +215,6 @@ impl StoreTx for MemoryStore {
     }
 
     fn scan(&self, table: Table, keys: Keys<'_>, order: Order, limit: usize) -> Result<Vec<Row>, StoreError> {
-        let inside = |key: &[u8]| {
-            let above = match keys.from {
-                Bound::Included(from) => key >= from,
-                Bound::Excluded(from) => key > from,
-                Bound::Unbounded => true,
-            };
-            let below = match keys.to {
-                Bound::Included(to) => key <= to,
-                Bound::Excluded(to) => key < to,
-                Bound::Unbounded => true,
-            };
-            above && below
-        };
         let start = match keys.from {
             Bound::Included(from) | Bound::Excluded(from) => from.to_vec(),
             Bound::Unbounded => Vec::new(),
@@ -221,7 +223,7 @@ impl StoreTx for MemoryStore {
             .rows
             .range((table, start)..)
             .take_while(|((t, _), _)| *t == table)
-            .filter(|((_, key), _)| inside(key))
+            .filter(|((_, key), _)| keys.contains(key))
             .map(|((_, key), value)| (key.clone(), value.clone()));
         Ok(match order {
             Order::Ascending => rows.take(limit).collect(),
