@@ -91,6 +91,8 @@ impl<S: StoreTx> StoreTx for Staged<'_, S> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Bound;
+
     use proptest::prelude::*;
 
     use super::*;
