@@ -127,6 +127,9 @@ impl MessageState {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailReason {
+    /// The person gave it up before a peer took it.
+    #[error("given up before a peer took it")]
+    GivenUp,
     /// No peer took it, as often as it was tried.
     #[error("no peer took it, as often as it was tried")]
     NobodyTookIt,

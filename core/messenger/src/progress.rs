@@ -171,7 +171,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
                 self.remove_send(send)?;
             }
         }
-        self.advance(id, MessageState::Failed(FailReason::NobodyTookIt))
+        self.advance(id, MessageState::Failed(FailReason::GivenUp))
     }
 
     /// The pending row of a message to this person.

@@ -88,6 +88,7 @@ fn every_variant_comes_back() {
         MessageState::Sent,
         MessageState::Stored,
         MessageState::Delivered,
+        MessageState::Failed(FailReason::GivenUp),
         MessageState::Failed(FailReason::NobodyTookIt),
         MessageState::Failed(FailReason::ProofOfWork),
         MessageState::Failed(FailReason::TooLarge),

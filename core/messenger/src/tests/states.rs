@@ -283,7 +283,7 @@ fn an_acknowledgement_that_comes_after_giving_up_is_the_truth() {
     let (mut alice, mut bob) = acquainted();
     let to_bob = ChatId::OneToOne(bob.key());
     let (id, send) = alice.say(&to_bob, "never mind");
-    assert_eq!(states(&alice.command(Command::GiveUp(id))), [MessageState::Failed(FailReason::NobodyTookIt)]);
+    assert_eq!(states(&alice.command(Command::GiveUp(id))), [MessageState::Failed(FailReason::GivenUp)]);
     assert!(states(&alice.progress(send.id, Progress::Relayed)).is_empty());
     alice.later(Duration::from_secs(10_000));
     alice.open();
