@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use rand_core::CryptoRng;
 use rusqlite::{Connection, OpenFlags};
@@ -128,6 +129,8 @@ impl Database {
             path: path.to_owned(),
             source,
         })?;
+        // The first connection of a process sets up SQLCipher for all of them: two at once get in each other's way.
+        let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         // SQLite gives its log and index the mode of the database itself.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(path, flags)?;
@@ -155,6 +158,8 @@ impl fmt::Debug for Database {
         f.write_str("Database")
     }
 }
+
+static OPENING: Mutex<()> = Mutex::new(());
 
 /// Settings of the connection; only the journal mode is kept in the file.
 fn configure(conn: &Connection) -> Result<(), OpenError> {

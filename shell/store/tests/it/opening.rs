@@ -160,3 +160,40 @@ fn no_file_holds_a_row_in_clear() {
     look();
     assert!(bytes > 2 * 4096 * 14, "the files were looked at: {bytes} bytes");
 }
+
+/// A process with several accounts opens them at once; SQLCipher sets up state of the whole process as it does.
+#[test]
+fn many_databases_open_and_close_at_once() {
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let place = Place::new();
+                    for _ in 0..3 {
+                        let mut database = place.open();
+                        let put = |tx: &mut undertone_store::SqlTx<'_>| tx.put(Table::Meta, b"k", b"v");
+                        database.transact(put).unwrap();
+                        database.close().unwrap();
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// The same for two threads that begin together. Run alone, they are the first of their process; without the lock
+/// one in two hundred such runs failed.
+#[test]
+fn the_first_two_open_at_once() {
+    let barrier = std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let place = Place::new();
+                barrier.wait();
+                let database = place.open();
+                database.close().unwrap();
+            });
+        }
+    });
+}
