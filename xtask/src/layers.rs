@@ -11,28 +11,32 @@ use crate::cargo::{self, Dependency, Kind, Package};
 /// - what `messenger` says and what `whisper` carries meet in `transport` alone: no arrow joins the two;
 /// - `ratchet`, `datasync`, `payload` and `account` do not know each other;
 /// - `whisper` runs as a devp2p capability without knowing `devp2p`: the shell joins them.
-const ALLOWED: [(&str, &str); 23] = [
+const ALLOWED: [(&str, &str); 27] = [
     ("undertone-base", ""),
     ("undertone-crypto", "base"),
     ("undertone-transport", "base crypto"),
     ("undertone-account", "base crypto"),
     ("undertone-devp2p", "base crypto"),
+    ("undertone-peers", "base crypto devp2p"),
+    ("undertone-lanes", ""),
     ("undertone-sealed", "base crypto"),
-    ("undertone-whisper", "base crypto sealed transport"),
+    ("undertone-whisper", "base crypto lanes sealed transport"),
     ("undertone-ratchet", "base crypto"),
     ("undertone-datasync", "base crypto"),
     ("undertone-payload", "base crypto"),
     ("undertone-messenger", "base crypto transport payload ratchet datasync account"),
     ("undertone-runtime", "base"),
-    ("undertone-net", "base crypto devp2p runtime"),
+    ("undertone-nat", "base runtime"),
+    ("undertone-discovery", "base crypto devp2p runtime"),
+    ("undertone-net", "base crypto devp2p peers runtime"),
     ("undertone-store", "base crypto messenger runtime"),
-    ("undertone-node", "base crypto devp2p sealed transport whisper net runtime"),
+    ("undertone-node", "base crypto devp2p discovery nat net peers sealed transport whisper runtime"),
     // The SDK configures every layer below it.
     ("undertone", "account base crypto devp2p messenger net node payload runtime store transport whisper"),
     // The program shows what each layer did, so it names types of the layers that the SDK hands out.
     (
         "undertone-cli",
-        "undertone account base crypto devp2p messenger node payload runtime transport whisper",
+        "undertone account base crypto devp2p discovery messenger nat node payload peers runtime transport whisper",
     ),
     ("undertone-support", "base"),
     ("undertone-vectors", ""),

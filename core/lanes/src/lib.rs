@@ -1,0 +1,1 @@
+//! Keccak-256 over several inputs at once

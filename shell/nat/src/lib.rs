@@ -1,0 +1,1 @@
+//! Through NATs: UPnP IGD, NAT-PMP and PCP, with leases that are renewed and given back
