@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 mod mangle;
+mod wycheproof;
 
 use proptest::prelude::*;
 use undertone_base::Secret;
