@@ -1,0 +1,65 @@
+//! Why a port is not mapped.
+
+use std::io;
+
+use undertone_base::FaultClass;
+
+/// What went wrong with a router. Shown in [`NatStatus`](crate::NatStatus); it is tried again by itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NatError {
+    /// The external port belongs to somebody else, and so did the others that were tried.
+    #[error("the router gave no external port: all that were tried are taken")]
+    Conflict,
+    /// The router's answers cannot be understood.
+    #[error("the router answered something that cannot be understood")]
+    Garbled,
+    /// The system refused: no network, for example.
+    #[error("network: {0}")]
+    Io(io::ErrorKind),
+    /// There is no default route and no private network, so nobody to ask.
+    #[error("no router is known: there is no default route and no private network")]
+    NoGateway,
+    /// Nobody answered the search.
+    #[error("no router answered by UPnP, PCP or NAT-PMP")]
+    NoRouter,
+    /// The router does not allow it, by its configuration.
+    #[error("the router does not allow it (code {code})")]
+    Refused {
+        /// The number in its answer.
+        code: u16,
+    },
+    /// The router did not answer in time.
+    #[error("the router did not answer in time")]
+    Timeout,
+    /// The router itself has no external address: its own link is down.
+    #[error("the router has no external address")]
+    Unconnected,
+}
+
+impl NatError {
+    /// The environment's: the router is part of it.
+    pub const fn fault(&self) -> FaultClass {
+        FaultClass::Environment
+    }
+
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Conflict => "nat.conflict",
+            Self::Garbled => "nat.garbled",
+            Self::Io(_) => "nat.io",
+            Self::NoGateway => "nat.no_gateway",
+            Self::NoRouter => "nat.no_router",
+            Self::Refused { .. } => "nat.refused",
+            Self::Timeout => "nat.timeout",
+            Self::Unconnected => "nat.unconnected",
+        }
+    }
+}
+
+impl From<io::Error> for NatError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error.kind())
+    }
+}

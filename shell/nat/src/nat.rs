@@ -1,0 +1,45 @@
+//! The handle.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::DropGuard;
+use undertone_runtime::{Environment, Tasks};
+
+use crate::config::{NatConfig, Port};
+use crate::mode::NatMode;
+use crate::status::{Method, NatStatus};
+
+/// The node's place behind its router. Clones are the same; when the last is dropped, or the tasks are stopped, the
+/// ports are given back.
+#[derive(Clone, Debug)]
+pub struct Nat {
+    status: watch::Receiver<NatStatus>,
+    _guard: Arc<DropGuard>,
+}
+
+impl Nat {
+    /// Begins, with the usual times. Never fails: without a router the [status](Self::status) says so, and the search
+    /// goes on.
+    pub fn start(mode: NatMode, ports: Vec<Port>, env: &Environment, tasks: &Tasks) -> Self {
+        Self::with(NatConfig::new(mode, ports), env, tasks)
+    }
+
+    /// [`Nat::start`] with every choice.
+    pub fn with(config: NatConfig, env: &Environment, tasks: &Tasks) -> Self {
+        let stop = tasks.token().child_token();
+        let mut first = NatStatus::default();
+        if let NatMode::ExtIp(ip) = config.mode {
+            first.method = Some(Method::ExtIp);
+            first.external = Some(ip);
+        }
+        let (publish, status) = watch::channel(first);
+        let _ = (env, publish);
+        Self { status, _guard: Arc::new(stop.drop_guard()) }
+    }
+
+    /// How it stands, now and whenever it changes.
+    pub fn status(&self) -> watch::Receiver<NatStatus> {
+        self.status.clone()
+    }
+}
