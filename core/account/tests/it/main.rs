@@ -14,6 +14,7 @@ mod keystore;
 mod link;
 mod mangle;
 mod mnemonic;
+mod oracle;
 mod pictures;
 mod secrets;
 
