@@ -39,6 +39,7 @@
 
 mod block;
 mod environment;
+mod file_limit;
 mod files;
 mod lock;
 mod pool;
@@ -46,6 +47,7 @@ mod tasks;
 
 pub use block::block_on;
 pub use environment::{Clock, Environment, EnvironmentError, ManualClock, limits};
+pub use file_limit::{FileLimit, RESERVED_FILES};
 pub use files::{FileError, private_dir, sync_dir, write_private};
 pub use lock::{DataDirLock, LOCK_FILE, LockError};
 pub use pool::{Pool, PoolError};
