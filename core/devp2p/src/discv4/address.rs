@@ -133,6 +133,12 @@ pub struct Network {
 pub struct ParseNetworkError;
 
 impl Network {
+    /// The addresses that whoever has this one is likely to have too: /24 of IPv4, /56 of IPv6.
+    pub fn neighborhood(ip: IpAddr) -> Self {
+        let Prefix(ip) = Prefix::of(ip);
+        Self { ip, bits: if ip.is_ipv4() { 24 } else { 56 } }
+    }
+
     /// Whether the address is in it. An IPv4-mapped address counts as IPv4.
     pub fn contains(&self, ip: IpAddr) -> bool {
         match (self.ip, ip.to_canonical()) {
