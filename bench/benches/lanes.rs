@@ -1,0 +1,62 @@
+//! Rows B3 and B1: permutations on one core with each set of instructions that the processor has, as a search for a
+//! nonce uses them, and the hashes of a packet of envelopes.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a bench")]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use undertone_bench::random_bytes;
+use undertone_lanes::{Backend, Input, Search};
+
+/// Envelopes of a packet, and their bytes.
+const PACKET: (usize, usize) = (64, 425);
+
+fn backends() -> impl Iterator<Item = Backend> {
+    Backend::NAMES.iter().filter_map(|name| Backend::named(name))
+}
+
+fn permutations(c: &mut Criterion) {
+    let mut group = c.benchmark_group("B3 lanes, one permutation");
+    group.throughput(Throughput::Elements(4_000));
+    for backend in backends() {
+        let search = Search::with_backend(&[7; 20], backend);
+        let mut nonce = 0;
+        group.bench_function(backend.name(), |b| {
+            b.iter(|| {
+                nonce += 4_000;
+                black_box(search.first(nonce, 4_000, 60))
+            });
+        });
+    }
+    group.finish();
+}
+
+fn packet(c: &mut Criterion) {
+    let (count, size) = PACKET;
+    let mut group = c.benchmark_group("B1 lanes, hashes of 425 B");
+    group.throughput(Throughput::Elements(count as u64));
+    let texts: Vec<_> = (0..count).map(|i| random_bytes(size + i)[i..].to_vec()).collect();
+    let inputs: Vec<_> = texts.iter().map(|text| Input::new(text)).collect();
+    let mut out = vec![[0; 32]; count];
+    for backend in backends() {
+        group.bench_function(backend.name(), |b| {
+            b.iter(|| backend.keccak256_each(black_box(&inputs), &mut out))
+        });
+    }
+    group.finish();
+}
+
+fn alone(c: &mut Criterion) {
+    let mut group = c.benchmark_group("B1 lanes, one hash of 425 B");
+    let text = random_bytes(425);
+    let mut out = [[0; 32]; 1];
+    for backend in backends() {
+        group.bench_function(backend.name(), |b| {
+            b.iter(|| backend.keccak256_each(black_box(&[Input::new(&text)]), &mut out))
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(name = benches; config = undertone_bench::criterion(); targets = permutations, packet, alone);
+criterion_main!(benches);
