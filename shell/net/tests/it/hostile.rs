@@ -1,9 +1,6 @@
 //! Connections that do not follow the protocol.
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::time::Duration;
-use undertone_support::until_async;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -13,24 +10,10 @@ use undertone_devp2p::{
     Admission, Capability, Closed, Config, DisconnectReason, Event, NodeKey, Offer, Session,
 };
 use undertone_net::{LinkEnd, limits};
-use undertone_runtime::{Clock, Environment, ManualClock};
+use undertone_support::until_async;
 
+use crate::raw::{connect, rest};
 use crate::{LONG, Node, config};
-
-async fn connect(node: &Node) -> TcpStream {
-    let port = node.net.enode().endpoint().unwrap().tcp;
-    TcpStream::connect(("127.0.0.1", port)).await.unwrap()
-}
-
-/// Reads until the other side closes; what it sent.
-async fn rest(stream: &mut TcpStream) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    match timeout(LONG, stream.read_to_end(&mut bytes)).await.expect("closed in time") {
-        Ok(_) => {}
-        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
-    }
-    bytes
-}
 
 #[tokio::test]
 async fn garbage_is_closed_without_a_word() {
@@ -49,28 +32,6 @@ async fn a_connection_that_closes_at_once_leaves_nothing() {
     let bob = Node::start(config(2)).await;
     drop(connect(&bob).await);
     bob.counted("net.eof").await;
-    bob.stop().await;
-}
-
-/// The clock is moved by hand, the timers' too.
-#[tokio::test(start_paused = true)]
-async fn a_silent_connection_is_closed_after_the_handshake_budget() {
-    let hand = ManualClock::new(Now::default());
-    let env = Environment::fixed(1, Clock::manual(hand.clone()), BTreeMap::new());
-    let bob = Node::start_in(config(2), &env).await;
-    let mut stream = connect(&bob).await;
-    let mut byte = [0];
-    let mut closed = false;
-    for _ in 0..1_000 {
-        hand.advance(Duration::from_secs(1));
-        if let Ok(read) = timeout(Duration::from_secs(1), stream.read(&mut byte)).await {
-            assert_eq!(read.unwrap(), 0);
-            closed = true;
-            break;
-        }
-    }
-    assert!(closed);
-    assert_eq!(bob.net.stats().handshakes_failed.get("rlpx.timed_out"), Some(&1));
     bob.stop().await;
 }
 

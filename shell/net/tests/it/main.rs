@@ -7,9 +7,14 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod flood;
 mod hostile;
 mod links;
 mod messages;
+mod points;
+mod raw;
+mod slow;
+mod violations;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,9 +24,10 @@ use undertone_support::until_async;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use undertone_base::Now;
 use undertone_devp2p::{Capability, NodeKey, Offer};
 use undertone_net::{LinkEnd, Net, NetConfig, NetEvent, PeerId};
-use undertone_runtime::{Clock, Environment, Shutdown, Tasks};
+use undertone_runtime::{Clock, Environment, ManualClock, Shutdown, Tasks};
 
 /// Longer than anything here takes, on a busy machine too.
 const LONG: Duration = Duration::from_secs(30);
@@ -93,6 +99,11 @@ impl Node {
         assert!(self.tasks.running().is_empty());
     }
 
+    /// Connections that have a task.
+    fn links(&self) -> usize {
+        self.tasks.running().iter().filter(|name| **name == "net.peer").count()
+    }
+
     /// Waits until the counters say so.
     async fn counted(&self, code: &str) {
         let failed = || self.net.stats().handshakes_failed.contains_key(code);
@@ -106,4 +117,34 @@ async fn pair() -> (Node, PeerId, Node, PeerId) {
     let mut alice = Node::start(NetConfig { static_peers: vec![bob.net.enode()], ..config(1) }).await;
     let (to_bob, to_alice) = (alice.connected().await, bob.connected().await);
     (alice, to_bob, bob, to_alice)
+}
+
+/// A node in virtual time and the hand that moves it. The runtime's clock must be paused.
+async fn by_hand(config: NetConfig) -> (Node, Hand) {
+    let clock = ManualClock::new(Now::default());
+    let env = Environment::fixed(1, Clock::manual(clock.clone()), BTreeMap::new());
+    (Node::start_in(config, &env).await, Hand { clock })
+}
+
+/// Moves the node's clock and the runtime's together.
+struct Hand {
+    clock: ManualClock,
+}
+
+impl Hand {
+    async fn pass(&self, by: Duration) {
+        // What is under way arrives before the time has passed.
+        settle().await;
+        self.clock.advance(by);
+        tokio::time::advance(by).await;
+        settle().await;
+    }
+}
+
+/// Every task of this thread gets its turns, and the sockets are looked at each time before virtual time moves, by a
+/// millisecond. Loopback delivers within the system call that sends.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }

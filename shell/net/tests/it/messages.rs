@@ -69,7 +69,7 @@ async fn a_slow_receiver_holds_up_the_sender_and_loses_nothing() {
     }
     let NetEvent::Writable { peer, .. } = alice.next().await else { panic!("writable follows full") };
     assert_eq!(peer, to_bob);
-    assert_eq!(bob.net.stats().messages_in, sent.into());
+    assert_eq!(bob.net.stats().messages_in, u64::from(sent));
     alice.stop().await;
     bob.stop().await;
 }

@@ -1,0 +1,151 @@
+//! Peers that are slow, silent or deaf, in virtual time: each is shed within its timeout, and costs little until
+//! then. Who reads nothing is in `hostile.rs`.
+
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use undertone_devp2p::limits::{HANDSHAKE_TIMEOUT, READ_TIMEOUT};
+use undertone_devp2p::{Closed, WireError};
+use undertone_net::{LinkEnd, limits};
+
+use crate::raw::{Auth, EMPTY, FIRST, HELLO, Raw, compress, connect, packet, rest, secret};
+use crate::{by_hand, config};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A byte each second does not make the budget longer.
+#[tokio::test(start_paused = true)]
+async fn a_handshake_of_one_byte_a_second_is_cut_after_five() {
+    let (bob, hand) = by_hand(config(2)).await;
+    let to = *bob.net.enode().key();
+    let auth = packet(&to, &Auth::new(&secret(9), &secret(8), [3; 32], &to).body());
+    let mut stream = connect(&bob).await;
+    for byte in auth.chunks(1).take(5) {
+        stream.write_all(byte).await.unwrap();
+        crate::settle().await;
+        assert_eq!(bob.links(), 1);
+        hand.pass(SECOND).await;
+    }
+    assert_eq!(rest(&mut stream).await, b"");
+    assert_eq!(bob.net.stats().handshakes_failed.get("rlpx.timed_out"), Some(&1));
+    assert_eq!((bob.links(), bob.net.stats().bytes_in), (0, 5));
+    bob.stop().await;
+}
+
+/// Nor does it after the keys are made.
+#[tokio::test(start_paused = true)]
+async fn a_hello_of_one_byte_a_second_is_cut_after_five() {
+    let (bob, hand) = by_hand(config(2)).await;
+    let mut raw = Raw::keyed(&bob, 9).await;
+    assert_eq!(raw.next().await, "Hello");
+    let hello = raw.hello().encode();
+    let frame = raw.frame(HELLO, &hello);
+    for byte in frame.chunks(1).take(5) {
+        assert_eq!(bob.links(), 1);
+        raw.bytes(byte).await;
+        hand.pass(SECOND).await;
+    }
+    assert_eq!(raw.seen().await, "");
+    assert_eq!(bob.net.stats().handshakes_failed.get("rlpx.timed_out"), Some(&1));
+    bob.stop().await;
+}
+
+/// A link whose other end went away without closing: a ping after 15 s, the end after 30.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_falls_silent_is_cut_after_thirty_seconds() {
+    let (mut bob, hand) = by_hand(config(2)).await;
+    let raw = Raw::established(&mut bob, 9).await;
+    hand.pass(READ_TIMEOUT / 2).await;
+    hand.pass(READ_TIMEOUT / 2 - Duration::from_millis(1)).await;
+    assert_eq!(bob.net.peers().len(), 1);
+    hand.pass(Duration::from_millis(1)).await;
+    // geth says nothing at the end; we say why.
+    assert_eq!(raw.seen().await, "msg2(c0) Disconnect(c10b, snappy-compressed)");
+    assert_eq!(bob.disconnected().await, LinkEnd::Session(Closed::Fault(WireError::TimedOut)));
+    bob.stop().await;
+}
+
+/// Half a message a second is no message: what was announced must come within the time for one.
+#[tokio::test(start_paused = true)]
+async fn a_frame_of_one_byte_a_second_is_cut_after_thirty() {
+    let (mut bob, hand) = by_hand(config(2)).await;
+    let mut raw = Raw::established(&mut bob, 9).await;
+    let frame = raw.frame(FIRST, &compress(&[0x55; 200]));
+    for byte in frame.chunks(1).take(30) {
+        assert_eq!(bob.net.peers().len(), 1);
+        raw.bytes(byte).await;
+        hand.pass(SECOND).await;
+    }
+    assert!(raw.seen().await.ends_with("Disconnect(c10b, snappy-compressed)"));
+    assert_eq!(bob.disconnected().await, LinkEnd::Session(Closed::Fault(WireError::TimedOut)));
+    bob.stop().await;
+}
+
+/// Who takes a little now and then still has to take all of it in time.
+#[tokio::test]
+async fn a_peer_that_reads_one_byte_at_a_time_is_cut_after_the_write_timeout() {
+    let (mut bob, _) = by_hand(config(2)).await;
+    let mut raw = Raw::established(&mut bob, 9).await;
+    let peer = bob.net.peers()[0].peer;
+    let mut noise = vec![0; 1_000_000];
+    rand_core::Rng::fill_bytes(&mut undertone_support::rng(1), &mut noise);
+    let (mut written, mut still) = (0, 0);
+    let full = || {
+        while bob.net.send(peer, 0, 0, noise.clone()).is_ok() {}
+        still = if written == bob.net.stats().bytes_out { still + 1 } else { 0 };
+        written = bob.net.stats().bytes_out;
+        still >= 60
+    };
+    assert!(undertone_support::until_async(crate::LONG, full).await);
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    let trickle = async {
+        let mut byte = [0];
+        while matches!(tokio::io::AsyncReadExt::read(&mut raw.stream, &mut byte).await, Ok(1)) {
+            tokio::time::sleep(SECOND).await;
+        }
+    };
+    let end = tokio::select! {
+        end = bob.disconnected() => end,
+        () = trickle => panic!("all was read"),
+    };
+    assert_eq!(end, LinkEnd::Io(std::io::ErrorKind::TimedOut));
+    assert!(start.elapsed() <= limits::WRITE_TIMEOUT + SECOND);
+    tokio::time::resume();
+    bob.stop().await;
+}
+
+/// Each ping earns a pong, but only one waits, however many came while the peer read nothing.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_pings_and_never_reads_is_owed_one_pong() {
+    let (mut bob, hand) = by_hand(config(2)).await;
+    let mut raw = Raw::established(&mut bob, 9).await;
+    let before = bob.net.stats().bytes_out;
+    let pings: Vec<u8> = (0..30).flat_map(|_| raw.frame(crate::raw::PING, &compress(EMPTY))).collect();
+    raw.bytes(&pings).await;
+    hand.pass(Duration::from_millis(1)).await;
+    assert_eq!(bob.net.stats().bytes_out - before, 64);
+    let one_more = raw.frame(crate::raw::PING, &compress(EMPTY));
+    raw.bytes(&one_more).await;
+    assert_eq!(raw.seen().await, "msg3(c0) Disconnect(c102, snappy-compressed)");
+    assert_eq!(bob.disconnected().await, LinkEnd::Session(Closed::Fault(WireError::PingFlood)));
+    bob.stop().await;
+}
+
+/// Hundreds of silent ones at once: the budget counts for each from its own beginning.
+#[tokio::test(start_paused = true)]
+async fn all_of_many_silent_connections_are_shed_together() {
+    let (bob, hand) = by_hand(config(2)).await;
+    let mut silent = Vec::new();
+    for host in 1..=10 {
+        silent.push(crate::raw::connect_from(&bob, host).await);
+    }
+    hand.pass(HANDSHAKE_TIMEOUT - Duration::from_millis(1)).await;
+    assert_eq!(bob.links(), 10);
+    hand.pass(Duration::from_millis(1)).await;
+    for stream in &mut silent {
+        assert_eq!(rest(stream).await, b"");
+    }
+    assert_eq!(bob.links(), 0);
+    bob.stop().await;
+}
