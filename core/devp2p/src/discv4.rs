@@ -62,6 +62,7 @@
 
 mod address;
 mod contact;
+mod endpoint;
 mod machine;
 mod memory;
 mod packet;
@@ -94,12 +95,21 @@ pub struct Config {
     pub restrict: Vec<Network>,
     /// Whether random lookups go on all the time.
     pub walk: Walk,
+    /// Our address, if it is known: as [`Input::ExternalAddress`], and in `local` already.
+    pub external: Option<IpAddr>,
 }
 
 impl Config {
     /// Without boot nodes, database and restriction, not walking.
     pub const fn new(local: LocalRecord) -> Self {
-        Self { local, boot: Vec::new(), stored: Vec::new(), restrict: Vec::new(), walk: Walk::Off }
+        Self {
+            local,
+            boot: Vec::new(),
+            stored: Vec::new(),
+            restrict: Vec::new(),
+            walk: Walk::Off,
+            external: None,
+        }
     }
 }
 
@@ -116,6 +126,8 @@ pub enum Walk {
 /// What happens to the machine.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
+    /// Boot nodes, for those whose names are resolved only now. One that is known moves.
+    Boot(Vec<Contact>),
     /// A datagram came.
     Datagram {
         /// Its UDP source.
@@ -136,10 +148,28 @@ pub enum Input<'a> {
     /// Nodes from elsewhere: boot nodes whose names were resolved, nodes of a DNS list ([`Contact::of_record`]).
     /// They get no more trust than nodes that another node tells of.
     Nodes(Vec<Contact>),
+    /// Ping this node; answered by [`Event::Pong`], or not.
+    Ping(Contact),
+    /// Ports that a router maps to ours, for the record; `None` where it maps none.
+    Ports {
+        /// RLPx.
+        tcp: Option<u16>,
+        /// Discovery. A prediction has its own.
+        udp: Option<u16>,
+    },
     /// Ask this node for its record; answered by [`Event::NodeRecord`], or not.
     RequestRecord(Contact),
-    /// New content of our record, for whoever listens on other ports or adds entries.
+    /// New content of our record, for whoever listens on other ports or adds entries. What routers and others say
+    /// of our address and ports is added to it.
     SetEntries(crate::enr::Entries),
+    /// What another node says of our endpoint, in an answer to a question of ours in another protocol (the Pong of
+    /// discovery v5). Counts as what a Pong says here.
+    Vote {
+        /// Whose address was proved by that answer.
+        voter: IpAddr,
+        /// Where it sees us.
+        said: SocketAddr,
+    },
     /// Start or stop to walk.
     Walk(Walk),
 }
@@ -176,7 +206,16 @@ pub enum Event {
     },
     /// A newer record of a node, verified.
     NodeRecord(Record),
-    /// Our record changed and is to be stored.
+    /// A node answered a ping of ours.
+    Pong {
+        /// It, at the address that it proved.
+        contact: Contact,
+        /// Its clock minus ours in milliseconds, if it gives its packets the life that geth gives them
+        /// ([`PACKET_LIFETIME`](crate::limits::PACKET_LIFETIME)). Whole seconds, rounded down: half a second less than the truth on average,
+        /// and less by the time that the Pong took. It cannot be an old packet, because it quotes the ping.
+        offset_ms: i64,
+    },
+    /// Our record changed: to be stored before anything that the machine sends now is sent.
     RecordChanged(Record),
     /// Nodes for the database, which keeps them by key; given again every half minute while they answer. It may
     /// drop whom it has not got for [`SEED_AGE`](crate::limits::SEED_AGE): nobody starts from those.

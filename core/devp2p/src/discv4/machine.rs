@@ -7,16 +7,17 @@ use rand_core::CryptoRng;
 use undertone_base::{Mono, Now};
 
 use super::contact::{Contact, StoredNode, pick};
+use super::endpoint::Endpoint;
 use super::memory::{Bonds, Peer, RateLimit, Votes};
 use super::packet::{Packet, WireEndpoint};
 use super::query::{Lookup, Query, Wish};
 use super::table::{Entry, Table};
 use super::{Config, DiscoveryError, Event, Input, Network, Transmit, Walk};
-use crate::enr::{Entries, LocalRecord, Record};
+use crate::enr::{LocalRecord, Record};
 use crate::limits::{
-    BUCKET_SIZE, EMPTY_REFRESH, MAX_BOOT_NODES, MAX_DATAGRAMS_OUT, MAX_DISCOVERY_EVENTS, MAX_STORED,
-    PACKET_LIFETIME, PONG_TIMEOUT, REFRESH_INTERVAL, REVALIDATE_INTERVAL, SEED_AGE, SEEDS, STORE_AFTER,
-    STORE_INTERVAL, THIN_REFRESH, WALK_INTERVAL,
+    BUCKET_SIZE, EMPTY_REFRESH, MAX_BOOT_NODES, MAX_DATAGRAMS_OUT, MAX_DISCOVERY_EVENTS, MAX_PINGS_OUT,
+    MAX_STORED, PACKET_LIFETIME, PONG_TIMEOUT, REFRESH_INTERVAL, REVALIDATE_INTERVAL, SEED_AGE, SEEDS,
+    STORE_AFTER, STORE_INTERVAL, THIN_REFRESH, WALK_INTERVAL,
 };
 use crate::node_key::NodeId;
 
@@ -75,7 +76,7 @@ pub struct Discovery {
     pub(super) boot: Vec<Contact>,
     pub(super) stored: Vec<StoredNode>,
     restrict: Vec<Network>,
-    external: Option<IpAddr>,
+    endpoint: Endpoint,
     walk: Walk,
     pub(super) table: Table,
     pub(super) bonds: Bonds,
@@ -106,7 +107,7 @@ impl Discovery {
             boot: config.boot.iter().filter_map(Contact::of_enode).take(MAX_BOOT_NODES).collect(),
             stored: config.stored.into_iter().take(MAX_STORED).collect(),
             restrict: config.restrict,
-            external: None,
+            endpoint: Endpoint::new(config.local.entries().clone(), config.external),
             walk: config.walk,
             table,
             bonds: Bonds::default(),
@@ -143,6 +144,10 @@ impl Discovery {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(), DiscoveryError> {
         match input {
+            Input::Boot(contacts) => {
+                self.add_boot(contacts, now);
+                Ok(())
+            }
             Input::Datagram { from, bytes } => {
                 self.stats.received = self.stats.received.saturating_add(1);
                 let outcome = self.receive(now, from, bytes, rng);
@@ -152,22 +157,34 @@ impl Discovery {
                 outcome
             }
             Input::ExternalAddress(ip) => {
-                self.external = ip;
-                let entries = match ip {
-                    Some(ip) => self.local.entries().clone().with_ip(ip),
-                    None => {
-                        self.votes.predicted().fold(self.local.entries().clone(), Entries::with_discovery)
-                    }
-                };
-                self.set_entries(entries)
+                self.endpoint.external = ip;
+                self.update_record()
             }
             Input::Lookup { id, target } => self.wish(Wish::asked(id, target), now),
             Input::Nodes(contacts) => {
                 self.offer(contacts, now);
                 Ok(())
             }
+            Input::Ping(contact) => {
+                if self.pings.len() >= MAX_PINGS_OUT || !self.allowed(contact.address.ip()) {
+                    return Err(DiscoveryError::Refused);
+                }
+                // Without a bound on its length a ping always fits.
+                self.ping(&contact, now, None).map(|_| ()).ok_or(DiscoveryError::Refused)
+            }
+            Input::Ports { tcp, udp } => {
+                (self.endpoint.tcp, self.endpoint.udp) = (tcp, udp);
+                self.update_record()
+            }
             Input::RequestRecord(contact) => self.request_record(contact, now),
-            Input::SetEntries(entries) => self.set_entries(entries),
+            Input::SetEntries(entries) => {
+                self.endpoint.own = entries;
+                self.update_record()
+            }
+            Input::Vote { voter, said } => {
+                self.count_vote(voter, said, now);
+                Ok(())
+            }
             Input::Walk(walk) => {
                 self.walk = walk;
                 Ok(())
@@ -218,6 +235,11 @@ impl Discovery {
     /// The nodes in the table that have answered a ping.
     pub fn nodes(&self) -> impl Iterator<Item = &Contact> {
         self.table.iter().filter(|entry| entry.live > 0).map(|entry| &entry.contact)
+    }
+
+    /// The record of a node in the table.
+    pub fn record_of(&self, id: &NodeId) -> Option<&Record> {
+        self.table.get(id)?.record.as_ref()
     }
 
     /// Counters.
@@ -335,8 +357,9 @@ impl Discovery {
             .find(|packet| packet.encoded_len() <= room)
     }
 
-    /// Changes the record; says so if it changed.
-    fn set_entries(&mut self, entries: Entries) -> Result<(), DiscoveryError> {
+    /// Signs the record anew if its content changed, and says so.
+    fn update_record(&mut self) -> Result<(), DiscoveryError> {
+        let entries = self.endpoint.entries(self.votes.predicted());
         if self.local.set(entries).map_err(|_| DiscoveryError::Refused)? {
             self.event(Event::RecordChanged(self.record().clone()));
         }
@@ -346,12 +369,14 @@ impl Discovery {
     /// Counts what a solicited Pong says of our endpoint.
     pub(super) fn vote(&mut self, voter: IpAddr, said: &WireEndpoint, now: Now) {
         let Some(ip) = said.address() else { return };
-        let Some(endpoint) = self.votes.add(voter, SocketAddr::new(ip, said.udp), now.mono) else { return };
+        self.count_vote(voter, SocketAddr::new(ip, said.udp), now);
+    }
+
+    fn count_vote(&mut self, voter: IpAddr, said: SocketAddr, now: Now) {
+        let Some(endpoint) = self.votes.add(voter, said, now.mono) else { return };
         self.event(Event::EndpointPredicted(endpoint));
-        if self.external.is_none() {
-            // A record that has no room for an address stays as it is.
-            let _ = self.set_entries(self.local.entries().clone().with_discovery(endpoint));
-        }
+        // A record that has no room for an address stays as it is.
+        let _ = self.update_record();
     }
 
     /// Takes nodes that the layer above names. If nobody was known, they are asked at once.
@@ -363,6 +388,18 @@ impl Discovery {
             if self.allowed(contact.address.ip()) {
                 self.table.add_seen(contact, now.mono);
             }
+        }
+    }
+
+    fn add_boot(&mut self, contacts: Vec<Contact>, now: Now) {
+        for contact in contacts.into_iter().take(MAX_BOOT_NODES) {
+            self.boot.retain(|known| known.id() != contact.id());
+            self.boot.push(contact.clone());
+            if self.boot.len() > MAX_BOOT_NODES {
+                self.boot.remove(0);
+            }
+            self.table.forget_silent_elsewhere(&contact);
+            self.offer(vec![contact], now);
         }
     }
 

@@ -14,7 +14,7 @@ use super::query::Kind;
 use super::table::Heard;
 use super::{DiscoveryError, Event};
 use crate::enr::Record;
-use crate::limits::{MAX_PINGS_OUT, MAX_REQUESTS, MAX_UNPROVEN_PINGS, NEIGHBORS_PER_PACKET};
+use crate::limits::{MAX_PINGS_OUT, MAX_REQUESTS, MAX_UNPROVEN_PINGS, NEIGHBORS_PER_PACKET, PACKET_LIFETIME};
 use crate::node_key::NodeId;
 
 /// A Ping that came.
@@ -22,6 +22,14 @@ struct Pinged {
     contact: Contact,
     hash: [u8; 32],
     len: usize,
+    enr_seq: u64,
+}
+
+/// A Pong that came.
+struct Ponged {
+    to: WireEndpoint,
+    ping_hash: [u8; 32],
+    expiration: u64,
     enr_seq: u64,
 }
 
@@ -52,8 +60,9 @@ impl Discovery {
                 let enr_seq = enr_seq.unwrap_or_default();
                 self.receive_ping(now, Pinged { contact, hash, len: bytes.len(), enr_seq })
             }
-            Packet::Pong { to, ping_hash, enr_seq, .. } => {
-                self.receive_pong(now, &contact, &to, ping_hash, enr_seq.unwrap_or_default())
+            Packet::Pong { to, ping_hash, expiration, enr_seq } => {
+                let enr_seq = enr_seq.unwrap_or_default();
+                self.receive_pong(now, &contact, Ponged { to, ping_hash, expiration, enr_seq })
             }
             Packet::FindNode { target, .. } => self.receive_find_node(now, &contact, &target),
             Packet::Neighbors { nodes, .. } => self.receive_neighbors(now, &contact, &nodes, rng),
@@ -120,14 +129,8 @@ impl Discovery {
         Ok(())
     }
 
-    fn receive_pong(
-        &mut self,
-        now: Now,
-        contact: &Contact,
-        to: &WireEndpoint,
-        ping_hash: [u8; 32],
-        enr_seq: u64,
-    ) -> Result<(), DiscoveryError> {
+    fn receive_pong(&mut self, now: Now, contact: &Contact, pong: Ponged) -> Result<(), DiscoveryError> {
+        let Ponged { to, ping_hash, expiration, enr_seq } = pong;
         let peer = peer(contact);
         if self.pings.get(&peer).is_none_or(|ping| ping.hash != ping_hash || ping.deadline < now.mono) {
             return Err(DiscoveryError::Unsolicited);
@@ -154,7 +157,8 @@ impl Discovery {
         if !known {
             self.found(&contact);
         }
-        self.vote(contact.address.ip(), to, now);
+        self.event(Event::Pong { contact: contact.clone(), offset_ms: clock_offset(now, expiration) });
+        self.vote(contact.address.ip(), &to, now);
         self.fetch_if_newer(&contact, enr_seq, now);
         self.proved(&peer, now);
         Ok(())
@@ -278,4 +282,13 @@ impl Discovery {
             let _ = self.request_record(contact.clone(), now);
         }
     }
+}
+
+/// How far the clock of whoever wrote this expiration is from ours, in milliseconds.
+fn clock_offset(now: Now, expiration: u64) -> i64 {
+    let theirs = i128::from(expiration)
+        .saturating_mul(1_000)
+        .saturating_sub(i128::try_from(PACKET_LIFETIME.as_millis()).unwrap_or_default());
+    let offset = theirs.saturating_sub(i128::from(now.unix.millis()));
+    i64::try_from(offset).unwrap_or(if offset < 0 { i64::MIN } else { i64::MAX })
 }

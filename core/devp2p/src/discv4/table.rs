@@ -143,6 +143,16 @@ impl Table {
         bucket.entries.push(Entry { contact, record: None, added: now, live: 0, failures: 0 });
     }
 
+    /// Makes room for a node at its new address, if it never answered at the one that is known.
+    pub(super) fn forget_silent_elsewhere(&mut self, contact: &Contact) {
+        let index = self.index(&contact.id);
+        let Some(bucket) = self.buckets.get_mut(index) else { return };
+        let stays = |entry: &Entry| {
+            entry.contact.id != contact.id || entry.live > 0 || entry.contact.address == contact.address
+        };
+        bucket.entries.retain(stays);
+    }
+
     /// The node answered FindNode, with nodes or without.
     pub(super) fn found(&mut self, id: &NodeId, any: bool, now: Mono, rng: &mut (impl CryptoRng + ?Sized)) {
         let Some(entry) = self.get_mut(id) else { return };

@@ -45,6 +45,17 @@ impl LocalRecord {
         Ok(Self { key, entries, record })
     }
 
+    /// Signs `entries` as number `seq`, for a node that may have had records and has lost them: a number above all
+    /// that it can have used, such as the milliseconds since 1970, makes the others take the new record.
+    ///
+    /// # Errors
+    /// [`EnrError::TooLarge`].
+    pub fn starting_at(key: NodeKey, entries: Entries, seq: u64) -> Result<Self, EnrError> {
+        let entries = entries.with_identity(&key.public());
+        let record = Record::sign(&key, seq, &entries)?;
+        Ok(Self { key, entries, record })
+    }
+
     /// Replaces the content. `true` when that changed it: the record was signed anew and is to be stored.
     ///
     /// # Errors

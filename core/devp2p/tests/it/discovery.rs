@@ -175,6 +175,10 @@ impl Alone {
     }
 
     fn events(&mut self) -> Vec<Event> {
+        self.all_events().into_iter().filter(|event| !matches!(event, Event::Pong { .. })).collect()
+    }
+
+    fn all_events(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.node.poll_event()).collect()
     }
 
@@ -429,6 +433,56 @@ fn an_external_address_is_stronger_than_a_prediction() {
 }
 
 #[test]
+fn what_others_say_of_our_endpoint_by_another_protocol_counts_the_same() {
+    let own = Entries::default().with_ip("10.0.0.7".parse().unwrap()).with_udp(5).with_tcp(6);
+    let mut alone = Alone::with(Config::new(LocalRecord::new(key(0), own, None).unwrap()));
+    let said: SocketAddr = "35.5.5.5:55".parse().unwrap();
+    let vote = |alone: &mut Alone, n| {
+        let input = Input::Vote { voter: address(n).ip(), said };
+        alone.node.handle(alone.now, input, &mut alone.rng).unwrap();
+    };
+    for n in 300..309 {
+        vote(&mut alone, n);
+        vote(&mut alone, n);
+    }
+    assert_eq!(alone.node.record().discovery_address(), Some("10.0.0.7:5".parse().unwrap()));
+    vote(&mut alone, 309);
+    assert_eq!(alone.node.record().discovery_address(), Some(said));
+    // The ports of a router: the one of discovery is the predicted one all the same.
+    let ports = Input::Ports { tcp: Some(66), udp: Some(56) };
+    alone.node.handle(alone.now, ports, &mut alone.rng).unwrap();
+    assert_eq!((alone.node.record().udp(), alone.node.record().tcp()), (Some(55), Some(66)));
+    let external = Input::ExternalAddress(Some("34.1.1.1".parse().unwrap()));
+    alone.node.handle(alone.now, external, &mut alone.rng).unwrap();
+    assert_eq!(alone.node.record().to_enode().to_string().split('@').nth(1), Some("34.1.1.1:66?discport=56"));
+}
+
+#[test]
+fn a_pong_tells_how_far_the_other_clock_is() {
+    for (theirs, expected) in [(0_i64, 0), (7, 7_000), (-15, -15_000)] {
+        let (mut alone, peer) = (Alone::new(), key(77));
+        let contact = Contact::new(peer.public(), PEER(), 9);
+        alone.node.handle(alone.now, Input::Ping(contact.clone()), &mut alone.rng).unwrap();
+        let ping = alone.sent().pop().unwrap().2;
+        let mut pong = alone.pong(ping.hash, address(0));
+        if let Packet::Pong { expiration, .. } = &mut pong {
+            *expiration = alone.expiration().checked_add_signed(theirs).unwrap();
+        }
+        alone.tell(&peer, PEER(), &pong).unwrap();
+        let pongs: Vec<_> =
+            alone.all_events().into_iter().filter(|event| matches!(event, Event::Pong { .. })).collect();
+        assert_eq!(pongs, [Event::Pong { contact, offset_ms: expected }]);
+    }
+    let mut restricted = Alone::with(Config {
+        restrict: vec!["10.0.0.0/8".parse().unwrap()],
+        ..Config::new(local(&key(0), address(0)))
+    });
+    let contact = Contact::new(key(77).public(), PEER(), 9);
+    let refused = restricted.node.handle(restricted.now, Input::Ping(contact), &mut restricted.rng);
+    assert_eq!(refused, Err(DiscoveryError::Refused));
+}
+
+#[test]
 fn records_are_fetched_and_checked() {
     let (mut alone, peer) = (Alone::new(), key(77));
     alone.prove(&peer, PEER());
@@ -535,6 +589,23 @@ fn nodes_of_a_list_are_asked_at_once_and_private_ones_are_none() {
     assert_eq!(net.nodes[&address(0)].nodes().count(), 1);
     for bad in ["127.0.0.1:30303", "10.0.0.1:30303", "192.0.2.1:30303", "34.0.0.1:1024", "224.0.0.1:30303"] {
         assert_eq!(Contact::of_record(local(&key(1), bad.parse().unwrap()).record()), None, "{bad}");
+    }
+}
+
+#[test]
+fn boot_nodes_whose_names_were_resolved_later_are_asked_and_move() {
+    let mut alone = Alone::with(Config::new(local(&key(0), address(0))));
+    alone.pass(secs(1));
+    assert!(alone.sent().is_empty());
+    let boot = |at: SocketAddr| Contact::new(key(77).public(), at, 30303);
+    for at in [PEER(), address(78)] {
+        alone.node.handle(alone.now, Input::Boot(vec![boot(at)]), &mut alone.rng).unwrap();
+        for _ in 0..40 {
+            alone.pass(secs(1));
+        }
+        let asked: Vec<_> = alone.sent().into_iter().map(|(to, ..)| to).collect();
+        // It is at one place only: the first one is not asked any more.
+        assert!(!asked.is_empty() && asked.iter().all(|to| *to == at), "{asked:?}");
     }
 }
 
