@@ -1,6 +1,7 @@
 //! The gossip machine.
 
 mod io;
+mod receive;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -8,11 +9,12 @@ use std::time::Duration;
 use undertone_base::{Mono, Now};
 
 pub use self::io::{Config, Event, Fault, Input, Refusal, Stats, Transmit, Watch};
-use crate::envelope::{Envelope, EnvelopeHash, Header, RawEnvelope};
-use crate::limits::{FUTURE_SECS, LAST_SECS, MAX_BUNDLE, MAX_MESSAGE, MAX_TTL, TOLERANCE, VERY_OLD_SECS};
+use crate::envelope::{Envelope, EnvelopeHash, Header};
+use crate::limits::{FUTURE_SECS, LAST_SECS, MAX_BUNDLE, MAX_MESSAGE, TOLERANCE};
 use crate::peer::{InFlight, Peer, PeerId, Phase, Tolerant, Wishes, wants, widens};
 use crate::pool::{Origin, Pool, Removed};
-use crate::wire::{self, Messages, PacketCode, PacketFault, Service, Status};
+use crate::skew::{ClockSample, FirstSeen};
+use crate::wire::{self, PacketCode, PacketFault, Service, Status};
 use crate::{Bloom, Pow, Topic};
 
 /// The gossip of Whisper: peers, a pool, and who gets what.
@@ -32,6 +34,7 @@ pub struct Whisper {
     queue: VecDeque<PeerId>,
     out: VecDeque<Transmit>,
     events: VecDeque<Event>,
+    first_seen: FirstSeen,
     stats: Stats,
     clock: Now,
 }
@@ -56,6 +59,7 @@ impl Whisper {
             queue: VecDeque::new(),
             out: VecDeque::new(),
             events: VecDeque::new(),
+            first_seen: FirstSeen::new(),
             stats: Stats {
                 accepted: 0,
                 duplicates: 0,
@@ -89,7 +93,7 @@ impl Whisper {
                     return Err(fault.into());
                 }
             }
-            Input::Post(envelope) => self.post(now, envelope)?,
+            Input::Post(envelope) => self.post(now, &envelope)?,
             Input::Sent(peer) => self.sent(peer),
             Input::SetBloom(bloom) => self.set_bloom(now, bloom),
             Input::SetMinPow(pow) => {
@@ -185,6 +189,17 @@ impl Whisper {
         })
     }
 
+    /// Appends how many envelopes each peer brought first since this was last asked, where that is not zero.
+    pub fn take_news(&mut self, out: &mut Vec<(PeerId, u32)>) {
+        let news = self.peers.iter_mut().map(|(id, peer)| (*id, std::mem::take(&mut peer.news)));
+        out.extend(news.filter(|(_, news)| *news > 0));
+    }
+
+    /// What envelopes say of other clocks, until `None`. At most 64 wait; more are dropped.
+    pub fn poll_clock_sample(&mut self) -> Option<ClockSample> {
+        self.first_seen.poll()
+    }
+
     /// What we announce.
     pub const fn status(&self) -> Status {
         self.wishes.status()
@@ -261,85 +276,6 @@ impl Whisper {
         }
         self.events.push_back(Event::PeerReady(id));
         self.wake(id);
-        Ok(())
-    }
-
-    fn messages(&mut self, now: Now, id: PeerId, body: &[u8]) -> Result<(), PacketFault> {
-        let end = self.pool.end();
-        let mut verdict = Ok(());
-        for raw in Messages::decode(body)?.iter() {
-            let Err(refusal) = self.receive(now, Some(id), &raw) else { continue };
-            self.count(refusal);
-            let serious = matches!(refusal, Refusal::LowPow | Refusal::Unwanted);
-            if serious && self.peers.get_mut(&id).is_some_and(|peer| peer.blame(now.mono)) {
-                // The rest of the packet is still taken, as geth does.
-                verdict = Err(PacketFault::Unwanted);
-            }
-        }
-        if self.pool.end() != end {
-            self.settle(now);
-        }
-        verdict
-    }
-
-    fn post(&mut self, now: Now, envelope: Envelope) -> Result<(), Refusal> {
-        let header = envelope.header();
-        if header.expiry < now.unix.secs_u32().saturating_add(LAST_SECS) {
-            return Err(Refusal::Expired);
-        }
-        // Above, even a packet of its own would cost us every peer; what a peer sent came in such a packet.
-        let body = envelope.bytes().len() + LIST_HEADER;
-        if body > MAX_MESSAGE {
-            return Err(Refusal::TooLarge { got: body });
-        }
-        let raw = RawEnvelope::decode(envelope.bytes()).map_err(|_| Refusal::Ttl)?;
-        self.receive(now, None, &raw)?;
-        self.settle(now);
-        Ok(())
-    }
-
-    /// The checks of `whisper.md` 1.1, cheap ones first, then the pool.
-    fn receive(&mut self, now: Now, from: Option<PeerId>, raw: &RawEnvelope<'_>) -> Result<(), Refusal> {
-        let secs = now.unix.secs_u32();
-        let sent = check_times(raw, secs)?;
-        if raw.size() > MAX_MESSAGE {
-            return Err(Refusal::TooLarge { got: raw.size() });
-        }
-        let hash = raw.hash();
-        if let Some(slot) = self.pool.find(&hash) {
-            self.stats.duplicates += 1;
-            if let Some(peer) = from.and_then(|id| self.peers.get_mut(&id)) {
-                peer.known.insert(slot);
-            }
-            return Ok(());
-        }
-        if from.is_some() && self.pool.was_evicted(&hash) {
-            self.stats.duplicates += 1;
-            return Ok(());
-        }
-        let work = raw.work();
-        let ahead = sent.checked_sub(secs).filter(|diff| *diff > 0);
-        let lived = ahead.map_or(raw.header.ttl, |diff| raw.header.ttl.saturating_add(diff + 1));
-        if from.is_some() {
-            let pow = work.geth(lived);
-            if !self.wishes.min_pow.any(now.mono, |min| pow >= min.value()) {
-                return Err(Refusal::LowPow);
-            }
-            let topic = raw.header.topic;
-            if !self.wishes.bloom.any(now.mono, |bloom| bloom.is_none_or(|b| b.wants(topic))) {
-                return Err(Refusal::Unwanted);
-            }
-        }
-        let envelope = raw.to_envelope(hash, &work);
-        if self.watch == Watch::All || self.topics.contains_key(&envelope.topic()) {
-            self.events.push_back(Event::Accepted { envelope: envelope.clone(), from });
-        }
-        let origin = if from.is_some() { Origin::Remote } else { Origin::Local };
-        let slot = self.pool.insert(envelope, origin, ahead.map(|_| sent));
-        if let Some(peer) = from.and_then(|id| self.peers.get_mut(&id)) {
-            peer.known.insert(slot);
-        }
-        self.stats.accepted += 1;
         Ok(())
     }
 
@@ -431,17 +367,6 @@ impl Whisper {
         peer.in_flight = Some(InFlight { own });
         Some(wire::encode_messages(picked.into_iter(), len))
     }
-
-    const fn count(&mut self, refusal: Refusal) {
-        let counter = match refusal {
-            Refusal::Early => &mut self.stats.early,
-            Refusal::Expired | Refusal::VeryOld => &mut self.stats.expired,
-            Refusal::TooLarge { .. } | Refusal::Ttl => &mut self.stats.unacceptable,
-            Refusal::LowPow => &mut self.stats.low_pow,
-            Refusal::Unwanted => &mut self.stats.unwanted,
-        };
-        *counter += 1;
-    }
 }
 
 /// Bytes of the header of a list of 64 KiB up to 16 MiB; a shorter one has less.
@@ -453,27 +378,4 @@ fn enqueue(queue: &mut VecDeque<PeerId>, id: PeerId, peer: &mut Peer) {
         peer.queued = true;
         queue.push_back(id);
     }
-}
-
-/// Whether an envelope lives, by a clock of `now` Unix seconds; gives when it was made.
-///
-/// DEVIATION: geth and status-go take a ttl of 0 (infinite PoW), one above the expiry (both wrap around and refuse
-/// by chance) and one of 136 years. Here all three are refused, and nobody is dropped for any of it: the deployed
-/// status-go never drops for an envelope, and a clock that is wrong is not malice (test `acceptance_by_time`).
-fn check_times(raw: &RawEnvelope<'_>, now: u32) -> Result<u32, Refusal> {
-    let expiry = raw.header.expiry;
-    let sent = raw.sent().ok_or(Refusal::Ttl)?;
-    if raw.header.ttl == 0 || raw.header.ttl > MAX_TTL {
-        return Err(Refusal::Ttl);
-    }
-    if sent > now.saturating_add(FUTURE_SECS) {
-        return Err(Refusal::Early);
-    }
-    if expiry.saturating_add(VERY_OLD_SECS) < now {
-        return Err(Refusal::VeryOld);
-    }
-    if expiry < now {
-        return Err(Refusal::Expired);
-    }
-    Ok(sent)
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use undertone_base::{FaultClass, Severity, Unix, fixed_bytes};
 use undertone_crypto::keccak256;
+use undertone_lanes::keccak256_each;
 
 use crate::Topic;
-use crate::pow::{leading_zeros, pow_hash, ratio};
+use crate::pow::{Preimage, leading_zeros, ratio};
 use crate::rlp::{self, BadRlp};
 
 fixed_bytes! {
@@ -142,9 +143,26 @@ impl<'a> RawEnvelope<'a> {
 
     /// The proof of work: another Keccak over all but the nonce.
     pub fn work(&self) -> Work {
+        let mut hash = [[0; 32]; 1];
+        keccak256_each(&[self.preimage().input()], &mut hash);
+        let [hash] = hash;
+        self.work_of(&hash)
+    }
+
+    /// What [`RawEnvelope::hash`] is of.
+    pub(crate) const fn bytes(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// What [`RawEnvelope::work`] counts the hash of.
+    pub(crate) fn preimage(&self) -> Preimage<'a> {
+        Preimage::new(self.four_items, self.nonce)
+    }
+
+    /// The proof of work when the hash of its preimage is this.
+    pub(crate) fn work_of(&self, hash: &[u8; 32]) -> Work {
         let short = self.four_items.len() + rlp::list_header_len(self.four_items.len());
-        let zeros = leading_zeros(&pow_hash(self.four_items, self.nonce));
-        Work { zeros, short, strict: self.raw.len().max(self.size()) }
+        Work { zeros: leading_zeros(hash), short, strict: self.raw.len().max(self.size()) }
     }
 
     /// An exact-size copy, with what was computed before.

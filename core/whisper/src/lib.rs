@@ -74,6 +74,7 @@ mod peer;
 mod pool;
 pub mod pow;
 mod rlp;
+mod skew;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(test)]
@@ -86,6 +87,7 @@ pub use engine::{Config, Event, Fault, Input, Refusal, Stats, Transmit, Watch, W
 pub use envelope::{BadEnvelope, Envelope, EnvelopeHash, Header, NOMINAL_OVERHEAD, RawEnvelope, Work};
 pub use peer::PeerId;
 pub use pow::Pow;
+pub use skew::ClockSample;
 pub use topic::{Bloom, Topic};
 pub use transport::{
     Advertise, Job, JobDone, JobId, LARGE_PAYLOAD, Report, Step, TransportConfig, WhisperTransport, topic_of,

@@ -58,6 +58,21 @@ pub const MAX_FAULTS: u32 = 64;
 /// One such fault is forgiven in this time. Our choice.
 pub const FORGIVE_EVERY: Duration = Duration::from_secs(1);
 
+/// Envelopes of a packet that are hashed at once. Our choice: eight rounds of the widest lanes, in 15 KiB.
+pub const HASHED_TOGETHER: usize = 64;
+
+/// Envelopes that are remembered for what their second arrival says of other clocks. Our choice.
+pub const MAX_FIRST_SEEN: usize = 256;
+
+/// Samples of other clocks that wait to be asked for; more are dropped. Our choice.
+pub const MAX_CLOCK_SAMPLES: usize = 64;
+
+/// How soon an envelope must come from a second peer to be a sample. Our choice.
+pub const SAMPLE_WITHIN: Duration = Duration::from_secs(2);
+
+/// At most one sample of a peer in this time. Our choice: many peers count, not many envelopes.
+pub const SAMPLE_EVERY: Duration = Duration::from_secs(10);
+
 /// Jobs that are out at once. Our choice: more than any pool has workers.
 pub const MAX_JOBS: usize = 32;
 

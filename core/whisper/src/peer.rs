@@ -39,6 +39,10 @@ pub(crate) struct Peer {
     pub(crate) in_flight: Option<InFlight>,
     /// Whether it stands in the queue of those that may have something to get.
     pub(crate) queued: bool,
+    /// Envelopes that it brought first since somebody asked.
+    pub(crate) news: u32,
+    /// When it last gave a sample of a clock.
+    pub(crate) sampled: Option<Mono>,
     rescan: Rescan,
     faults: Faults,
 }
@@ -51,6 +55,8 @@ impl Peer {
             cursor: 0,
             in_flight: None,
             queued: false,
+            news: 0,
+            sampled: None,
             rescan: Rescan::Never,
             faults: Faults { level: 0, since: now },
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use undertone_base::FaultClass;
-use undertone_crypto::Keccak;
+use undertone_lanes::{Input, Search as NonceSearch};
 
 use crate::envelope::{Envelope, Header};
 use crate::limits::{MAX_POW_BITS, POW_PATIENCE, SEAL_SKEW_SECS};
@@ -126,13 +126,13 @@ impl PowError {
     }
 }
 
-/// A search for a nonce that can be run in slices. All but the last eight bytes are absorbed once; each attempt
-/// permutes only what the nonce touches.
+/// A search for a nonce that can be run in slices. All but the last eight bytes are absorbed once, and several nonces
+/// are tried at a time; what is found is always the first from the start on.
 #[derive(Clone, Debug)]
 pub struct Search {
     header: Header,
     data: Vec<u8>,
-    midstate: Keccak,
+    nonces: Box<NonceSearch>,
     nonce: u64,
     bits: u32,
     made: u64,
@@ -163,24 +163,19 @@ impl Search {
         let size = full.max(data.len() + NOMINAL_OVERHEAD);
         let bits = target_bits(target, size, header.ttl.saturating_add(SEAL_SKEW_SECS));
         let bits = bits.ok_or(PowError::TooMuch)?;
-        let mut midstate = Keccak::new();
-        midstate.absorb(&short);
+        let nonces = Box::new(NonceSearch::new(&short));
         let max_attempts = (1u64 << bits).saturating_mul(POW_PATIENCE);
-        Ok(Self { header, data, midstate, nonce, bits, made: 0, max_attempts })
+        Ok(Self { header, data, nonces, nonce, bits, made: 0, max_attempts })
     }
 
     /// Makes at most `attempts` attempts.
     pub fn run(mut self, attempts: u64) -> SearchStep {
-        let end = self.made.saturating_add(attempts).min(self.max_attempts);
-        while self.made < end {
-            self.made += 1;
-            let mut state = self.midstate.clone();
-            state.absorb(&self.nonce.to_be_bytes());
-            if leading_zeros(&state.snapshot()) >= self.bits {
-                return SearchStep::Done(Ok(Envelope::new(self.header, &self.data, self.nonce)));
-            }
-            self.nonce = self.nonce.wrapping_add(1);
+        let attempts = attempts.min(self.max_attempts.saturating_sub(self.made));
+        if let Some(nonce) = self.nonces.first(self.nonce, attempts, self.bits) {
+            return SearchStep::Done(Ok(Envelope::new(self.header, &self.data, nonce)));
         }
+        self.nonce = self.nonce.wrapping_add(attempts);
+        self.made = self.made.saturating_add(attempts);
         if self.made >= self.max_attempts {
             return SearchStep::Done(Err(PowError::Exhausted { attempts: self.made }));
         }
@@ -198,10 +193,30 @@ impl Search {
     }
 }
 
-/// The hash that is counted: Keccak-256 over the four-item RLP and the nonce in eight bytes, from the canonical
-/// items as they were received, so nothing is encoded again.
-pub(crate) fn pow_hash(four_items: &[u8], nonce: u64) -> [u8; 32] {
-    let mut head = Vec::with_capacity(9);
-    rlp::put_list(four_items.len(), &mut head);
-    undertone_crypto::hash::keccak256_parts(&[&head, four_items, &nonce.to_be_bytes()])
+/// What the hash that is counted goes over: the four-item RLP and the nonce in eight bytes, from the canonical items
+/// as they were received, so nothing is encoded again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Preimage<'a> {
+    /// The header of the list of four items and, above its length, zeros.
+    head: [u8; MAX_HEADER],
+    head_len: usize,
+    four_items: &'a [u8],
+    nonce: [u8; 8],
+}
+
+/// Longest header of a list.
+const MAX_HEADER: usize = 9;
+
+impl<'a> Preimage<'a> {
+    pub(crate) fn new(four_items: &'a [u8], nonce: u64) -> Self {
+        let mut head = [0; MAX_HEADER];
+        let mut left = head.as_mut_slice();
+        rlp::put_list(four_items.len(), &mut left);
+        let head_len = rlp::list_header_len(four_items.len());
+        Self { head, head_len, four_items, nonce: nonce.to_be_bytes() }
+    }
+
+    pub(crate) fn input(&self) -> Input<'_> {
+        Input::parts([self.head.get(..self.head_len).unwrap_or_default(), self.four_items, &self.nonce])
+    }
 }

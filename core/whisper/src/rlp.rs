@@ -44,7 +44,7 @@ pub(crate) const fn end(left: &[u8]) -> Result<(), BadRlp> {
 }
 
 /// Appends the header of a list whose payload has `len` bytes.
-pub(crate) fn put_list(len: usize, out: &mut Vec<u8>) {
+pub(crate) fn put_list(len: usize, out: &mut dyn alloy_rlp::BufMut) {
     Header { list: true, payload_length: len }.encode(out);
 }
 

@@ -2,6 +2,7 @@
 
 mod gossip;
 mod properties;
+mod receive;
 mod vectors;
 
 use undertone_base::{Mono, Now, Unix};

@@ -31,7 +31,7 @@ pub use self::report::Report;
 use crate::engine::{self, Config, Fault, Input, Transmit, Watch, Whisper};
 use crate::envelope::{Envelope, EnvelopeHash, Header};
 use crate::limits::{MAX_BLEND, MAX_JOBS, MAX_PAYLOAD, MAX_TTL};
-use crate::{Bloom, Pow, Topic};
+use crate::{Bloom, ClockSample, PeerId, Pow, Topic};
 
 /// Payloads over this many bytes pay [`TransportConfig::large_pow`]
 /// (`status-go: const largeSizeInBytes`).
@@ -209,6 +209,16 @@ impl WhisperTransport {
     /// What happened to envelopes, until `None`. Nothing unless [`TransportConfig::report`] asks for it.
     pub fn poll_report(&mut self) -> Option<Report> {
         self.reports.pop_front()
+    }
+
+    /// As [`Whisper::take_news`].
+    pub fn take_news(&mut self, out: &mut Vec<(PeerId, u32)>) {
+        self.engine.take_news(out);
+    }
+
+    /// As [`Whisper::poll_clock_sample`].
+    pub fn poll_clock_sample(&mut self) -> Option<ClockSample> {
+        self.engine.poll_clock_sample()
     }
 
     /// The gossip machine, to look at.

@@ -1,0 +1,219 @@
+//! From a packet to the pool.
+
+use undertone_base::Now;
+use undertone_lanes::{Backend, Input as Hashed, keccak256_each};
+
+use super::{Event, LIST_HEADER, Refusal, Watch, Whisper};
+use crate::envelope::{Envelope, EnvelopeHash, RawEnvelope};
+use crate::limits::{FUTURE_SECS, HASHED_TOGETHER, LAST_SECS, MAX_MESSAGE, MAX_TTL, VERY_OLD_SECS};
+use crate::peer::PeerId;
+use crate::pool::Origin;
+use crate::pow::Preimage;
+use crate::wire::{Messages, PacketFault};
+
+/// An envelope that may be taken: it lives, and it is not too large.
+struct Living<'a> {
+    raw: RawEnvelope<'a>,
+    preimage: Preimage<'a>,
+    /// When it was made, in Unix seconds.
+    sent: u32,
+}
+
+/// One that is not in the pool.
+struct Fresh<'a> {
+    living: Living<'a>,
+    hash: EnvelopeHash,
+}
+
+impl Whisper {
+    pub(super) fn messages(&mut self, now: Now, id: PeerId, body: &[u8]) -> Result<(), PacketFault> {
+        let end = self.pool.end();
+        let mut verdict = Ok(());
+        let mut envelopes = Messages::decode(body)?.iter().peekable();
+        while envelopes.peek().is_some() {
+            for refusal in self.receive(now, Some(id), envelopes.by_ref().take(HASHED_TOGETHER)) {
+                self.count(refusal);
+                let serious = matches!(refusal, Refusal::LowPow | Refusal::Unwanted);
+                if serious && self.peers.get_mut(&id).is_some_and(|peer| peer.blame(now.mono)) {
+                    // The rest of the packet is still taken, as geth does.
+                    verdict = Err(PacketFault::Unwanted);
+                }
+            }
+        }
+        if self.pool.end() != end {
+            self.settle(now);
+        }
+        verdict
+    }
+
+    pub(super) fn post(&mut self, now: Now, envelope: &Envelope) -> Result<(), Refusal> {
+        let header = envelope.header();
+        if header.expiry < now.unix.secs_u32().saturating_add(LAST_SECS) {
+            return Err(Refusal::Expired);
+        }
+        // Above, even a packet of its own would cost us every peer; what a peer sent came in such a packet.
+        let body = envelope.bytes().len() + LIST_HEADER;
+        if body > MAX_MESSAGE {
+            return Err(Refusal::TooLarge { got: body });
+        }
+        let raw = RawEnvelope::decode(envelope.bytes()).map_err(|_| Refusal::Ttl)?;
+        if let Some(refusal) = self.receive(now, None, std::iter::once(raw)).pop() {
+            return Err(refusal);
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    /// The checks of `whisper.md` 1.1, cheap ones first, then the pool. The hashes of all are made in lanes: names
+    /// first, and proofs of work only of what is new. What is refused is taken by nobody.
+    fn receive<'a>(
+        &mut self,
+        now: Now,
+        from: Option<PeerId>,
+        raws: impl Iterator<Item = RawEnvelope<'a>>,
+    ) -> Vec<Refusal> {
+        let mut refused = Vec::new();
+        let living: Vec<_> = raws
+            .filter_map(|raw| living(raw, now.unix.secs_u32()).map_err(|refusal| refused.push(refusal)).ok())
+            .collect();
+        let names = living.iter().map(|one| Hashed::new(one.raw.bytes()));
+        // While lanes would stand idle, proofs cost nothing more.
+        let spare = 2 * living.len() <= Backend::best().lanes();
+        let proofs = living.iter().map(|one| one.preimage.input()).take(if spare { living.len() } else { 0 });
+        let mut hashes = hash_all(names.chain(proofs).collect()).into_iter();
+        let names: Vec<_> = hashes.by_ref().take(living.len()).collect();
+        let mut proofs = Vec::new();
+        let mut fresh = Vec::with_capacity(living.len());
+        for (living, name) in living.into_iter().zip(names) {
+            let proof = hashes.next();
+            let hash = EnvelopeHash::from_bytes(name);
+            if !self.knows(now, from, &hash) {
+                fresh.push(Fresh { living, hash });
+                proofs.extend(proof);
+            }
+        }
+        if !spare {
+            proofs = hash_all(fresh.iter().map(|fresh| fresh.living.preimage.input()).collect());
+        }
+        for (fresh, proof) in fresh.iter().zip(proofs) {
+            refused.extend(self.take(now, from, fresh, &proof).err());
+        }
+        refused
+    }
+
+    /// Whether an envelope is in the pool, or was; if so, that its giver has it.
+    fn knows(&mut self, now: Now, from: Option<PeerId>, hash: &EnvelopeHash) -> bool {
+        if let Some(slot) = self.pool.find(hash) {
+            self.stats.duplicates += 1;
+            if let Some(id) = from
+                && let Some(peer) = self.peers.get_mut(&id)
+            {
+                peer.known.insert(slot);
+                self.sample_clock(now, id, hash);
+            }
+            return true;
+        }
+        let evicted = from.is_some() && self.pool.was_evicted(hash);
+        self.stats.duplicates += u64::from(evicted);
+        evicted
+    }
+
+    fn take(
+        &mut self,
+        now: Now,
+        from: Option<PeerId>,
+        fresh: &Fresh<'_>,
+        proof: &[u8; 32],
+    ) -> Result<(), Refusal> {
+        let Fresh { living: Living { raw, sent, .. }, hash } = fresh;
+        // Twice in one packet.
+        if self.knows(now, from, hash) {
+            return Ok(());
+        }
+        let work = raw.work_of(proof);
+        let ahead = sent.checked_sub(now.unix.secs_u32()).filter(|diff| *diff > 0);
+        let lived = ahead.map_or(raw.header.ttl, |diff| raw.header.ttl.saturating_add(diff + 1));
+        if from.is_some() {
+            let pow = work.geth(lived);
+            if !self.wishes.min_pow.any(now.mono, |min| pow >= min.value()) {
+                return Err(Refusal::LowPow);
+            }
+            let topic = raw.header.topic;
+            if !self.wishes.bloom.any(now.mono, |bloom| bloom.is_none_or(|b| b.wants(topic))) {
+                return Err(Refusal::Unwanted);
+            }
+        }
+        let envelope = raw.to_envelope(*hash, &work);
+        if self.watch == Watch::All || self.topics.contains_key(&envelope.topic()) {
+            self.events.push_back(Event::Accepted { envelope: envelope.clone(), from });
+        }
+        let origin = if from.is_some() { Origin::Remote } else { Origin::Local };
+        let slot = self.pool.insert(envelope, origin, ahead.map(|_| *sent));
+        if let Some(id) = from
+            && let Some(peer) = self.peers.get_mut(&id)
+        {
+            peer.known.insert(slot);
+            peer.news = peer.news.saturating_add(1);
+            self.first_seen.first(now, id, *hash, *sent);
+        }
+        self.stats.accepted += 1;
+        Ok(())
+    }
+
+    /// A duplicate may say how far the clock of whoever sealed it is from ours.
+    fn sample_clock(&mut self, now: Now, from: PeerId, hash: &EnvelopeHash) {
+        let Some(sample) = self.first_seen.again(now, from, hash) else { return };
+        let Some(giver) = self.peers.get_mut(&sample.peer) else { return };
+        if self.first_seen.keep(now, giver.sampled, sample) {
+            giver.sampled = Some(now.mono);
+        }
+    }
+
+    const fn count(&mut self, refusal: Refusal) {
+        let counter = match refusal {
+            Refusal::Early => &mut self.stats.early,
+            Refusal::Expired | Refusal::VeryOld => &mut self.stats.expired,
+            Refusal::TooLarge { .. } | Refusal::Ttl => &mut self.stats.unacceptable,
+            Refusal::LowPow => &mut self.stats.low_pow,
+            Refusal::Unwanted => &mut self.stats.unwanted,
+        };
+        *counter += 1;
+    }
+}
+
+fn hash_all(inputs: Vec<Hashed<'_>>) -> Vec<[u8; 32]> {
+    let mut hashes = vec![[0; 32]; inputs.len()];
+    keccak256_each(&inputs, &mut hashes);
+    hashes
+}
+
+fn living(raw: RawEnvelope<'_>, now: u32) -> Result<Living<'_>, Refusal> {
+    let sent = check_times(&raw, now)?;
+    if raw.size() > MAX_MESSAGE {
+        return Err(Refusal::TooLarge { got: raw.size() });
+    }
+    Ok(Living { preimage: raw.preimage(), raw, sent })
+}
+
+/// Whether an envelope lives, by a clock of `now` Unix seconds; gives when it was made.
+///
+/// DEVIATION: geth and status-go take a ttl of 0 (infinite PoW), one above the expiry (both wrap around and refuse
+/// by chance) and one of 136 years. Here all three are refused, and nobody is dropped for any of it: the deployed
+/// status-go never drops for an envelope, and a clock that is wrong is not malice (test `acceptance_by_time`).
+fn check_times(raw: &RawEnvelope<'_>, now: u32) -> Result<u32, Refusal> {
+    let expiry = raw.header.expiry;
+    let sent = raw.sent().ok_or(Refusal::Ttl)?;
+    if raw.header.ttl == 0 || raw.header.ttl > MAX_TTL {
+        return Err(Refusal::Ttl);
+    }
+    if sent > now.saturating_add(FUTURE_SECS) {
+        return Err(Refusal::Early);
+    }
+    if expiry.saturating_add(VERY_OLD_SECS) < now {
+        return Err(Refusal::VeryOld);
+    }
+    if expiry < now {
+        return Err(Refusal::Expired);
+    }
+    Ok(sent)
+}

@@ -1,0 +1,79 @@
+//! What arriving envelopes say of other clocks.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use undertone_base::{Mono, Now};
+
+use crate::envelope::EnvelopeHash;
+use crate::limits::{MAX_CLOCK_SAMPLES, MAX_FIRST_SEEN, SAMPLE_EVERY, SAMPLE_WITHIN};
+use crate::peer::PeerId;
+
+/// How far the clock of whoever sealed an envelope seems to be ahead of ours. The whole second in which it was sealed
+/// counts, and its way here, so one sample is half a second to several behind; their median over peers is what counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ClockSample {
+    /// Who brought the envelope first.
+    pub peer: PeerId,
+    /// In milliseconds; positive: the other clock is ahead. Untrusted.
+    pub offset_ms: i64,
+}
+
+/// Every sixteenth envelope, by its hash: when it came first and from whom. One that soon comes from a second peer was
+/// fresh, so its age says something about clocks and not about the way of an old one.
+#[derive(Clone, Debug)]
+pub(crate) struct FirstSeen {
+    seen: BTreeMap<EnvelopeHash, (PeerId, Mono, i64)>,
+    order: VecDeque<EnvelopeHash>,
+    samples: VecDeque<ClockSample>,
+}
+
+impl FirstSeen {
+    pub(crate) const fn new() -> Self {
+        Self { seen: BTreeMap::new(), order: VecDeque::new(), samples: VecDeque::new() }
+    }
+
+    /// An envelope that was sealed at `sent` (Unix seconds) is new.
+    pub(crate) fn first(&mut self, now: Now, from: PeerId, hash: EnvelopeHash, sent: u32) {
+        if !is_sampled(&hash) {
+            return;
+        }
+        while self.order.len() >= MAX_FIRST_SEEN {
+            if let Some(oldest) = self.order.pop_front() {
+                self.seen.remove(&oldest);
+            }
+        }
+        let ours = i64::try_from(now.unix.millis()).unwrap_or(i64::MAX);
+        let offset_ms = (i64::from(sent) * 1_000).saturating_sub(ours);
+        self.seen.insert(hash, (from, now.mono, offset_ms));
+        self.order.push_back(hash);
+    }
+
+    /// It came again. Gives what it says, once, when that was soon and from another peer.
+    pub(crate) fn again(&self, now: Now, from: PeerId, hash: &EnvelopeHash) -> Option<ClockSample> {
+        if !is_sampled(hash) {
+            return None;
+        }
+        let (peer, at, offset_ms) = *self.seen.get(hash)?;
+        let soon = now.mono <= at.after(SAMPLE_WITHIN);
+        (soon && peer != from).then_some(ClockSample { peer, offset_ms })
+    }
+
+    /// Keeps a sample for whoever asks, if there is room and `last`, the peer's one before, is long ago. Says whether
+    /// it did.
+    pub(crate) fn keep(&mut self, now: Now, last: Option<Mono>, sample: ClockSample) -> bool {
+        let room = self.samples.len() < MAX_CLOCK_SAMPLES;
+        let keep = room && last.is_none_or(|last| last.after(SAMPLE_EVERY) <= now.mono);
+        if keep {
+            self.samples.push_back(sample);
+        }
+        keep
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<ClockSample> {
+        self.samples.pop_front()
+    }
+}
+
+fn is_sampled(hash: &EnvelopeHash) -> bool {
+    hash.as_bytes().last().is_some_and(|byte| byte % 16 == 0)
+}
