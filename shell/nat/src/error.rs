@@ -32,8 +32,9 @@ pub enum NatError {
     /// The router did not answer in time.
     #[error("the router did not answer in time")]
     Timeout,
-    /// The router itself has no external address: its own link is down.
-    #[error("the router has no external address")]
+    /// The router itself has no external address, or none that it calls one: its own link is down, or it is behind
+    /// another NAT.
+    #[error("the router has no public address, or its own link is down")]
     Unconnected,
 }
 
@@ -54,6 +55,24 @@ impl NatError {
             Self::Refused { .. } => "nat.refused",
             Self::Timeout => "nat.timeout",
             Self::Unconnected => "nat.unconnected",
+        }
+    }
+}
+
+impl NatError {
+    /// Of two failures the one that says more; of equal ones the earlier.
+    pub(crate) const fn weightier(self, other: Self) -> Self {
+        if other.weight() > self.weight() { other } else { self }
+    }
+
+    const fn weight(self) -> u8 {
+        match self {
+            Self::NoRouter => 0,
+            Self::NoGateway => 1,
+            Self::Timeout => 2,
+            Self::Io(_) => 3,
+            Self::Garbled => 4,
+            Self::Conflict | Self::Refused { .. } | Self::Unconnected => 5,
         }
     }
 }

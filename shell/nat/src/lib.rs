@@ -43,12 +43,18 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod address;
 mod config;
 mod error;
+mod gateway;
+mod keeper;
 pub mod limits;
 mod mode;
 mod nat;
+mod pmp;
+mod router;
 mod status;
+mod upnp;
 
 pub use config::{NatConfig, NatTimes, Port, Protocol};
 pub use error::NatError;

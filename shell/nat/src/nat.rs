@@ -7,7 +7,10 @@ use tokio_util::sync::DropGuard;
 use undertone_runtime::{Environment, Tasks};
 
 use crate::config::{NatConfig, Port};
+use crate::keeper::Keeper;
+use crate::limits::MAX_PORTS;
 use crate::mode::NatMode;
+use crate::router::Family;
 use crate::status::{Method, NatStatus};
 
 /// The node's place behind its router. Clones are the same; when the last is dropped, or the tasks are stopped, the
@@ -26,7 +29,7 @@ impl Nat {
     }
 
     /// [`Nat::start`] with every choice.
-    pub fn with(config: NatConfig, env: &Environment, tasks: &Tasks) -> Self {
+    pub fn with(mut config: NatConfig, env: &Environment, tasks: &Tasks) -> Self {
         let stop = tasks.token().child_token();
         let mut first = NatStatus::default();
         if let NatMode::ExtIp(ip) = config.mode {
@@ -34,7 +37,11 @@ impl Nat {
             first.external = Some(ip);
         }
         let (publish, status) = watch::channel(first);
-        let _ = (env, publish);
+        config.ports.retain(|port| port.internal != 0);
+        config.ports.truncate(MAX_PORTS);
+        if !config.ports.is_empty() && !Family::of(config.mode).is_empty() {
+            tasks.spawn("nat", Keeper::new(config, env.clone(), stop.clone(), publish).run());
+        }
         Self { status, _guard: Arc::new(stop.drop_guard()) }
     }
 
