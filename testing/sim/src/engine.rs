@@ -7,6 +7,7 @@ mod net;
 mod tests;
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -33,8 +34,13 @@ impl NodeId {
 pub enum From {
     /// The other end of a link.
     Link(LinkId),
-    /// A datagram of this node.
-    Node(NodeId),
+    /// A datagram.
+    Socket {
+        /// Where it says that it comes from.
+        from: SocketAddr,
+        /// Which address of this node it was sent to.
+        to: SocketAddr,
+    },
 }
 
 /// How a link changed.
@@ -111,14 +117,22 @@ impl<M: Machine + ?Sized> Cx<'_, M> {
         self.net.send(self.node, link, bytes)
     }
 
-    /// Sends without a link: may be lost, doubled, reordered.
-    pub fn datagram(&mut self, to: NodeId, bytes: Vec<u8>) {
-        self.net.datagram(self.node, to, bytes);
+    /// Sends without a link: may be lost, doubled, reordered, and `from` may be anybody's address. Lost for certain
+    /// when nobody has the address `to`.
+    pub fn datagram(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        self.net.datagram(self.node, [from, to], bytes);
     }
 
-    /// Dials a node. The link comes up at both ends when it can be reached now, and is not dialled again when it ends.
-    pub fn dial(&mut self, to: NodeId) {
-        self.net.dial(self.node, to);
+    /// Dials an address and gives the name that the link will have. It comes up at both ends when the other can be
+    /// reached now, else nothing is heard of it; it is not dialled again when it ends. `None` when nobody, or the
+    /// node itself, has the address.
+    pub fn dial(&mut self, from: SocketAddr, to: SocketAddr) -> Option<LinkId> {
+        self.net.dial(self.node, [from, to])
+    }
+
+    /// The addresses of a dialled link that is or was this node's: its own first.
+    pub fn sockets(&self, link: LinkId) -> Option<[SocketAddr; 2]> {
+        self.net.sockets(self.node, link)
     }
 
     /// Ends a link for good: both ends see it go, and nobody dials it again.
@@ -154,6 +168,11 @@ impl<M: Machine> Sim<M> {
     /// A link that is dialled as soon as both ends are there, and again whenever it breaks.
     pub fn link(&mut self, a: NodeId, b: NodeId) {
         self.net.keep_linked(a, b);
+    }
+
+    /// Gives a node an address, besides those that it has. Without one it gets no datagram and is not dialled.
+    pub fn give_address(&mut self, node: NodeId, ip: IpAddr) {
+        self.net.give_address(node, ip);
     }
 
     /// Sets a node's wall clock off by so many milliseconds.
@@ -207,8 +226,8 @@ impl<M: Machine> Sim<M> {
             What::Command(node, command) => self.call(node, |m, cx| m.on_command(cx, command)),
             What::Connect(edge) => self.net.connect(edge),
             What::Crash(node) => self.net.crash(node),
-            What::Datagram { from, to, bytes } => {
-                self.call(to, |m, cx| m.on_message(cx, From::Node(from), &bytes));
+            What::Datagram { node, sockets: [from, to], bytes } => {
+                self.call(node, |m, cx| m.on_message(cx, From::Socket { from, to }, &bytes));
             }
             What::Deliver { link, to, bytes } => {
                 if self.net.arrived(link) {

@@ -22,6 +22,8 @@ pub struct Layout<M: Machine> {
     pub rng: ChaCha20Rng,
     /// Nodes with a wrong clock.
     pub skewed: BTreeSet<NodeId>,
+    /// By partition: the nodes of its smaller side.
+    pub sides: Vec<BTreeSet<NodeId>>,
 }
 
 impl<M: Machine> Layout<M> {
@@ -30,7 +32,7 @@ impl<M: Machine> Layout<M> {
         let mut rng = ChaCha20Rng::seed_from_u64(scenario.seed);
         rng.set_stream(LAYOUT);
         let sim = Sim::new(scenario.seed, scenario.link, machines);
-        let mut layout = Self { sim, rng, skewed: BTreeSet::new() };
+        let mut layout = Self { sim, rng, skewed: BTreeSet::new(), sides: Vec::new() };
         layout.link(scenario);
         layout.skew(scenario);
         layout.part(scenario);
@@ -67,6 +69,7 @@ impl<M: Machine> Layout<M> {
             let mut side = self.shuffled(scenario.nodes);
             side.truncate(share(scenario.nodes, cut.share) as usize);
             self.sim.partition(second(cut.from), second(cut.until), &side);
+            self.sides.push(side.into_iter().collect());
         }
     }
 

@@ -46,7 +46,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod discovery;
 pub mod engine;
+mod figures;
 pub mod gossip;
 pub mod layout;
 pub mod report;

@@ -55,9 +55,8 @@ fn run() -> Result<()> {
             report.bless(scenario)?;
             println!("  blessed: baseline/{}.toml", scenario.name);
         } else {
-            faults.extend(
-                report.faults(scenario)?.into_iter().map(|fault| format!("{}: {fault}", scenario.name)),
-            );
+            let found = report.faults(scenario).unwrap_or_else(|error| vec![format!("{error:#}")]);
+            faults.extend(found.into_iter().map(|fault| format!("{}: {fault}", scenario.name)));
         }
     }
     ensure!(

@@ -27,10 +27,10 @@ impl Slack {
 }
 
 /// A number that a run came out with.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     /// Its name, with the unit at the end where it has one.
-    pub name: &'static str,
+    pub name: String,
     /// Rounded to three decimals, as it is stored.
     pub value: f64,
     /// How far from the baseline it may be.
@@ -55,8 +55,9 @@ impl Report {
     }
 
     /// Adds a figure.
-    pub fn put(&mut self, name: &'static str, value: f64, slack: Slack) {
-        self.figures.push(Figure { name, value: (value * 1_000.0).round() / 1_000.0, slack });
+    pub fn put(&mut self, name: impl Into<String>, value: f64, slack: Slack) {
+        let value = (value * 1_000.0).round() / 1_000.0;
+        self.figures.push(Figure { name: name.into(), value, slack });
     }
 
     /// A figure by its name.
@@ -99,7 +100,7 @@ impl Report {
         let baseline: toml::Table = baseline.parse()?;
         let mut faults = Vec::new();
         for figure in &self.figures {
-            match baseline.get(figure.name).and_then(toml::Value::as_float) {
+            match baseline.get(&figure.name).and_then(toml::Value::as_float) {
                 None => faults.push(format!("{} is not in the baseline", figure.name)),
                 Some(stored) if figure.slack.allows(stored, figure.value) => {}
                 Some(stored) => faults.push(format!(

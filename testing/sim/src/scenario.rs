@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use undertone_whisper::Pow;
 
+use crate::discovery::{self, DiscoveryPlan};
 use crate::engine::LinkProfile;
 use crate::gossip;
 use crate::report::Report;
@@ -28,7 +29,9 @@ pub struct Scenario {
     pub seed: u64,
     /// How many nodes, liars among them.
     pub nodes: u32,
-    /// Links of a node: the graph is the union of `degree / 2` random rings, connected and nearly regular.
+    /// Links that a node has from the start: the graph is the union of `degree / 2` random rings, connected and nearly
+    /// regular.
+    #[serde(default)]
     pub degree: u32,
     /// How long it runs.
     pub seconds: u32,
@@ -52,9 +55,11 @@ pub struct Scenario {
 }
 
 /// What runs on the nodes, and what only this kind of network has.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
+    /// Nodes that look for each other.
+    Discovery(DiscoveryPlan),
     /// Whisper relays.
     Gossip(GossipPlan),
 }
@@ -191,6 +196,7 @@ impl Scenario {
     /// Runs it to its end.
     pub fn run(&self) -> Report {
         match &self.family {
+            Family::Discovery(plan) => discovery::run(self, plan),
             Family::Gossip(plan) => gossip::run(self, plan),
         }
     }
@@ -202,7 +208,7 @@ impl Scenario {
 
     fn check(&self) -> Result<()> {
         ensure!((2..=MAX_NODES).contains(&self.nodes), "nodes must be 2 to {MAX_NODES}");
-        ensure!(self.degree >= 2 && self.degree.is_multiple_of(2), "degree must be even and at least 2");
+        ensure!(self.degree.is_multiple_of(2), "degree must be even");
         ensure!(self.degree < self.nodes, "degree must be less than nodes");
         ensure!(self.link.latency_ms[0] <= self.link.latency_ms[1], "latency_ms is [least, most]");
         ensure!(self.partition.iter().all(|cut| cut.from < cut.until), "a partition heals after it begins");
@@ -214,17 +220,19 @@ impl Scenario {
         ensure!(all.all(|p| (0.0..=1.0).contains(&p)), "shares and probabilities are 0 to 1");
         ensure!(self.honest() > 0, "somebody must be honest");
         match &self.family {
-            Family::Gossip(plan) => plan.check(self.seconds),
+            Family::Discovery(plan) => plan.check(self),
+            Family::Gossip(plan) => plan.check(self),
         }
     }
 }
 
 impl GossipPlan {
-    fn check(&self, seconds: u32) -> Result<()> {
+    fn check(&self, scenario: &Scenario) -> Result<()> {
         let (traffic, flood) = (self.traffic, self.flood);
+        ensure!(scenario.degree >= 2, "relays need links");
         ensure!(traffic.data_bytes >= 8 && traffic.ttl > 0, "traffic needs data and a life");
         ensure!(traffic.envelopes > 0 && traffic.seconds > 0, "traffic needs envelopes and time");
-        ensure!(traffic.seconds < seconds, "traffic must end before the run does");
+        ensure!(traffic.seconds < scenario.seconds, "traffic must end before the run does");
         ensure!(Pow::new(traffic.pow).is_some(), "pow is finite and not negative");
         ensure!(flood.per_second == 0 || flood.ttl > 0, "a flood needs a life");
         Ok(())
@@ -262,6 +270,7 @@ mod tests {
             ("nodes = 4", "nodes = 100000"),
             ("degree = 2", "degree = 3"),
             ("degree = 2", "degree = 4"),
+            ("degree = 2", "degree = 0"),
             ("latency_ms = [1, 2]", "latency_ms = [2, 1]"),
             ("latency_ms = [1, 2]", "latency_ms = [1, 2]\nreset = 1.5"),
             ("latency_ms = [1, 2]", "latency_ms = [1, 2]\nloss = nan"),
@@ -274,6 +283,7 @@ mod tests {
             ("[link]", "[[partition]]\nfrom = 2\nuntil = 2\nshare = 0.5\n[link]"),
             ("[link]", "[churn]\nfrom = 2\nuntil = 2\nshare = 0.5\ndown_ms = 1\n[link]"),
             ("family.gossip.traffic", "family.telepathy.traffic"),
+            ("family.gossip.traffic", "family.discovery.liars"),
         ];
         for (from, to) in bad {
             let text = GOOD.replace(from, to);

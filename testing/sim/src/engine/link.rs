@@ -1,5 +1,6 @@
 //! Links and what they are like.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -88,10 +89,16 @@ pub(super) enum Redial {
     Never,
 }
 
+/// Which life of an edge its first link is.
+pub(super) const FIRST_LIFE: u32 = 1;
+
 /// Two nodes that are, were or shall be linked.
 #[derive(Debug)]
 pub(super) struct Edge {
+    /// The dialler first.
     pub(super) ends: [NodeId; 2],
+    /// Of the ends, when an address was dialled.
+    pub(super) sockets: Option<[SocketAddr; 2]>,
     pub(super) latency: Duration,
     pub(super) redial: Redial,
     pub(super) up: bool,
@@ -105,13 +112,19 @@ pub(super) struct Edge {
 }
 
 impl Edge {
-    pub(super) const fn new(ends: [NodeId; 2], latency: Duration, redial: Redial) -> Self {
+    pub(super) const fn new(
+        ends: [NodeId; 2],
+        latency: Duration,
+        redial: Redial,
+        sockets: Option<[SocketAddr; 2]>,
+    ) -> Self {
         Self {
             ends,
+            sockets,
             latency,
             redial,
             up: false,
-            life: 0,
+            life: FIRST_LIFE - 1,
             announced: [false; 2],
             free_at: [Mono::ZERO; 2],
             last_arrival: [Mono::ZERO; 2],

@@ -1,15 +1,16 @@
 //! The queue, the links and the state of every node that is not its machine's.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use undertone_base::{Mono, Now, Unix};
 
-use super::link::{Edge, LinkId, LinkProfile, Redial, Taken};
+use super::link::{Edge, FIRST_LIFE, LinkId, LinkProfile, Redial, Taken};
 use super::{Log, NodeId};
 
 /// What the wall clock of a node without skew shows at time zero, in milliseconds since 1970.
@@ -23,7 +24,7 @@ pub(super) enum What<C> {
     Command(NodeId, C),
     Connect(u32),
     Crash(NodeId),
-    Datagram { from: NodeId, to: NodeId, bytes: Vec<u8> },
+    Datagram { node: NodeId, sockets: [SocketAddr; 2], bytes: Vec<u8> },
     Deliver { link: LinkId, to: NodeId, bytes: Vec<u8> },
     Heal(usize),
     LinkDown { node: NodeId, link: LinkId },
@@ -43,7 +44,7 @@ impl<C> What<C> {
             Self::Command(at, _) => ([1, node(at), 0], &[]),
             Self::Connect(edge) => ([2, u64::from(*edge), 0], &[]),
             Self::Crash(at) => ([3, node(at), 0], &[]),
-            Self::Datagram { from, to, bytes } => ([4, node(from), node(to)], bytes),
+            Self::Datagram { sockets: [from, to], bytes, .. } => ([4, word(*from), word(*to)], bytes),
             Self::Deliver { link, to, bytes } => ([5, link.number(), node(to)], bytes),
             Self::Heal(cut) => ([6, *cut as u64, 0], &[]),
             Self::LinkDown { node: at, link } => ([7, link.number(), node(at)], &[]),
@@ -54,6 +55,14 @@ impl<C> What<C> {
             Self::Start(at) => ([12, node(at), 0], &[]),
             Self::Timer(at) => ([13, node(at), 0], &[]),
         }
+    }
+}
+
+/// An address in a word; of IPv6 the half that says more.
+const fn word(socket: SocketAddr) -> u64 {
+    match socket {
+        SocketAddr::V4(socket) => (socket.ip().to_bits() as u64) << 16 | socket.port() as u64,
+        SocketAddr::V6(socket) => (socket.ip().to_bits() >> 64) as u64 ^ socket.port() as u64,
     }
 }
 
@@ -153,6 +162,8 @@ pub(super) struct Net<C> {
     queue: BinaryHeap<Pending<C>>,
     profile: LinkProfile,
     places: Vec<Place>,
+    /// Who has an address.
+    addresses: BTreeMap<IpAddr, NodeId>,
     edges: Vec<Edge>,
     cuts: Vec<Cut>,
     rng: ChaCha20Rng,
@@ -186,6 +197,7 @@ impl<C> Net<C> {
             queue: BinaryHeap::new(),
             profile,
             places: (0..nodes).map(place).collect(),
+            addresses: BTreeMap::new(),
             edges: Vec::new(),
             cuts: Vec::new(),
             rng: stream(0),
@@ -247,6 +259,14 @@ impl<C> Net<C> {
         if let Some(place) = self.places.get_mut(node.index()) {
             place.skew_ms = millis;
         }
+    }
+
+    pub(super) fn give_address(&mut self, node: NodeId, ip: IpAddr) {
+        self.addresses.insert(ip, node);
+    }
+
+    fn at(&self, socket: SocketAddr) -> Option<NodeId> {
+        self.addresses.get(&socket.ip()).copied()
     }
 
     /// Arms a node's timer. One that is armed for earlier stays: it fires, and asks again.
@@ -335,26 +355,30 @@ impl<C> Net<C> {
 
     /// Before the ends have started nothing is dialled: their start does it.
     pub(super) fn keep_linked(&mut self, a: NodeId, b: NodeId) {
-        if let Some(edge) = self.new_edge([a, b], Redial::Always).filter(|_| self.reach([a, b])) {
+        if let Some(edge) = self.new_edge([a, b], Redial::Always, None).filter(|_| self.reach([a, b])) {
             self.redial(edge);
         }
     }
 
-    pub(super) fn dial(&mut self, from: NodeId, to: NodeId) {
-        if from != to
-            && let Some(edge) = self.new_edge([from, to], Redial::Never)
-        {
-            self.schedule(self.now, What::Connect(edge));
-        }
+    pub(super) fn dial(&mut self, from: NodeId, sockets: [SocketAddr; 2]) -> Option<LinkId> {
+        let to = self.at(sockets[1]).filter(|to| *to != from)?;
+        let edge = self.new_edge([from, to], Redial::Never, Some(sockets))?;
+        self.schedule(self.now, What::Connect(edge));
+        Some(LinkId::new(edge, FIRST_LIFE))
     }
 
-    fn new_edge(&mut self, ends: [NodeId; 2], redial: Redial) -> Option<u32> {
+    fn new_edge(
+        &mut self,
+        ends: [NodeId; 2],
+        redial: Redial,
+        sockets: Option<[SocketAddr; 2]>,
+    ) -> Option<u32> {
         let number = u32::try_from(self.edges.len()).ok()?;
         let latency = self.latency();
         for end in ends {
             self.places.get_mut(end.index())?.edges.push(number);
         }
-        self.edges.push(Edge::new(ends, latency, redial));
+        self.edges.push(Edge::new(ends, latency, redial, sockets));
         Some(number)
     }
 
@@ -435,6 +459,14 @@ impl<C> Net<C> {
         self.edge(link.edge())?.side(node).map(|(_, peer)| peer)
     }
 
+    /// Its own socket first.
+    pub(super) fn sockets(&self, node: NodeId, link: LinkId) -> Option<[SocketAddr; 2]> {
+        let edge = self.edge(link.edge())?;
+        let (side, _) = edge.side(node)?;
+        let [dialler, dialled] = edge.sockets?;
+        Some(if side == 0 { [dialler, dialled] } else { [dialled, dialler] })
+    }
+
     // Bytes.
 
     pub(super) fn send(&mut self, from: NodeId, link: LinkId, bytes: Vec<u8>) -> Taken {
@@ -464,19 +496,20 @@ impl<C> Net<C> {
         Taken::Later
     }
 
-    pub(super) fn datagram(&mut self, from: NodeId, to: NodeId, bytes: Vec<u8>) {
+    pub(super) fn datagram(&mut self, from: NodeId, sockets: [SocketAddr; 2], bytes: Vec<u8>) {
         self.traffic.datagrams += 1;
         self.traffic.bytes += bytes.len() as u64;
         let (loss, duplicate) = (self.profile.loss, self.profile.duplicate);
-        if !self.reach([from, to]) || self.rng.chance(loss) {
+        let Some(node) = self.at(sockets[1]).filter(|to| self.reach([from, *to])) else { return };
+        if self.rng.chance(loss) {
             return;
         }
         if self.rng.chance(duplicate) {
             let at = self.now.after(self.latency()).after(self.jitter());
-            self.schedule(at, What::Datagram { from, to, bytes: bytes.clone() });
+            self.schedule(at, What::Datagram { node, sockets, bytes: bytes.clone() });
         }
         let at = self.now.after(self.latency()).after(self.jitter());
-        self.schedule(at, What::Datagram { from, to, bytes });
+        self.schedule(at, What::Datagram { node, sockets, bytes });
     }
 
     fn latency(&mut self) -> Duration {

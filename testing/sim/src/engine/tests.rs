@@ -65,8 +65,14 @@ impl Machine for Scribe {
     fn on_command(&mut self, cx: &mut Cx<'_, Self>, command: Do) {
         cx.emit(Saw::Command);
         match command {
-            Do::Datagrams(to, count) => (0..count).for_each(|i| cx.datagram(to, vec![i])),
-            Do::Dial(to) => cx.dial(to),
+            Do::Datagrams(to, count) => {
+                (0..count).for_each(|i| cx.datagram(socket(cx.id()), socket(to), vec![i]));
+            }
+            Do::Dial(to) => {
+                let link = cx.dial(socket(cx.id()), socket(to));
+                let sockets = link.and_then(|link| cx.sockets(link));
+                assert_eq!(sockets, (to != cx.id()).then(|| [socket(cx.id()), socket(to)]));
+            }
             Do::HangUp => self.links.clone().into_iter().for_each(|link| cx.hang_up(link)),
             Do::Send { count, bytes } => {
                 for i in 0..count {
@@ -88,8 +94,17 @@ fn at(millis: u64) -> Mono {
     Mono::from_nanos(millis * 1_000_000)
 }
 
-fn sim(profile: &str, nodes: usize) -> Sim<Scribe> {
-    Sim::new(7, toml::from_str(profile).unwrap(), (0..nodes).map(|_| Scribe::default()).collect())
+fn sim(profile: &str, nodes: u32) -> Sim<Scribe> {
+    let machines = (0..nodes).map(|_| Scribe::default()).collect();
+    let mut sim = Sim::new(7, toml::from_str(profile).unwrap(), machines);
+    for node in (0..nodes).map(NodeId) {
+        sim.give_address(node, socket(node).ip());
+    }
+    sim
+}
+
+fn socket(node: NodeId) -> SocketAddr {
+    SocketAddr::new(IpAddr::from((0x2200_0000 | node.0).to_be_bytes()), 30303)
 }
 
 const A: NodeId = NodeId(0);
@@ -198,6 +213,36 @@ fn dialled_links_stay_away_once_they_end() {
     sim.command(at(1_000), B, Do::HangUp);
     let seen = seen(&mut sim, 9_000, A);
     assert_eq!(seen, [(0, Saw::Start), (180, Saw::Up), (1_000, Saw::Down)]);
+}
+
+#[test]
+fn addresses_lead_to_their_nodes_and_sources_may_be_forged() {
+    struct Sockets;
+    impl Machine for Sockets {
+        type Command = [SocketAddr; 2];
+        type Event = From;
+        fn on_start(&mut self, _: &mut Cx<'_, Self>) {}
+        fn on_link(&mut self, _: &mut Cx<'_, Self>, _: LinkId, _: LinkChange) {}
+        fn on_message(&mut self, cx: &mut Cx<'_, Self>, from: From, _: &[u8]) {
+            cx.emit(from);
+        }
+        fn on_command(&mut self, cx: &mut Cx<'_, Self>, [from, to]: [SocketAddr; 2]) {
+            cx.datagram(from, to, vec![1]);
+        }
+    }
+    let [mine, second, nobody, forged]: [SocketAddr; 4] =
+        ["34.0.0.1:5", "34.0.0.2:6", "34.0.0.3:7", "9.9.9.9:9"].map(|text| text.parse().unwrap());
+    let profile = toml::from_str("latency_ms = [1, 1]").unwrap();
+    let mut sim = Sim::new(1, profile, vec![Sockets, Sockets]);
+    sim.give_address(B, mine.ip());
+    sim.give_address(B, second.ip());
+    for to in [mine, second, nobody] {
+        sim.command(at(10), A, [forged, to]);
+    }
+    let mut seen = Vec::new();
+    sim.run(at(100), |_, node, from| seen.push((node, from)));
+    assert_eq!(seen, [mine, second].map(|to| (B, From::Socket { from: forged, to })));
+    assert_eq!(sim.traffic().datagrams, 3);
 }
 
 #[test]

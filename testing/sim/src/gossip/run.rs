@@ -7,9 +7,10 @@ use rand_chacha::ChaCha20Rng;
 use undertone_whisper::{Config, Pow, Watch};
 
 use super::liar::Flooder;
-use super::measure::{Measure, mean, quantile, ratio};
+use super::measure::Measure;
 use super::node::{Counted, Node, Post, Relay};
 use crate::engine::{NodeId, Rolls as _, Sim};
+use crate::figures::{mean, quantile, ratio};
 use crate::layout::{Layout, second};
 use crate::report::{Report, Slack};
 use crate::scenario::{GossipPlan, Scenario, TrafficPlan};
@@ -19,7 +20,7 @@ const FIRST_POST: u32 = 3;
 
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, plan: &GossipPlan) -> Report {
-    let Layout { mut sim, mut rng, skewed } = Layout::new(scenario, machines(scenario, plan));
+    let Layout { mut sim, mut rng, skewed, .. } = Layout::new(scenario, machines(scenario, plan));
     post(scenario, &plan.traffic, &mut sim, &mut rng);
     let mut measure = Measure::new(scenario.nodes as usize, scenario.honest());
     sim.run(second(scenario.seconds), |at, node, told| measure.observe(at, node, told));

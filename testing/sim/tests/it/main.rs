@@ -50,13 +50,33 @@ fn nodes_that_restart_cold_get_what_lives() {
     check("churn");
 }
 
+#[test]
+fn five_hundred_nodes_find_each_other_from_two_boot_nodes() {
+    let report = check("find_500");
+    assert!(report.value("known_min") >= Some(10.0));
+}
+
+#[test]
+fn nodes_are_found_over_lossy_links_and_after_restarts() {
+    check("find_100");
+}
+
+#[test]
+fn halves_of_a_network_find_each_other_again() {
+    check("find_halves");
+}
+
 /// Every scenario is run by one of the tests above, or is large; each baseline has a scenario.
 #[test]
 fn nothing_is_left_out() {
     let (small, large): (Vec<_>, Vec<_>) =
         Scenario::all().unwrap().into_iter().partition(|scenario| scenario.size == Size::Small);
     let names: Vec<&str> = small.iter().map(|scenario| scenario.name.as_str()).collect();
-    assert_eq!(names, ["churn", "clean_20", "flood", "partition", "resets_100", "skew"]);
+    let gossip = ["churn", "clean_20", "flood", "partition", "resets_100", "skew"];
+    let discovery = ["find_100", "find_500", "find_halves"];
+    let mut tested: Vec<&str> = gossip.into_iter().chain(discovery).collect();
+    tested.sort_unstable();
+    assert_eq!(names, tested);
     assert_eq!(large.len(), 2);
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("baseline");
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), small.len() + large.len());
@@ -66,6 +86,19 @@ fn nothing_is_left_out() {
 fn same_seed_same_run() {
     let mut scenario = scenario("resets_100");
     scenario.nodes = 30;
+    twice(scenario);
+}
+
+#[test]
+fn same_seed_same_discovery() {
+    let mut scenario = scenario("find_100");
+    scenario.nodes = 16;
+    scenario.seconds = 150;
+    twice(scenario);
+}
+
+/// Runs it twice, and once with another seed.
+fn twice(mut scenario: Scenario) {
     let (one, two) = (scenario.run(), scenario.run());
     assert!(one.log.entries() > 1_000);
     assert_eq!(one, two);

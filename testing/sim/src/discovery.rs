@@ -1,0 +1,29 @@
+//! Discovery: the machine of discovery v4 of `core/devp2p` on every honest node, liars on the others.
+//!
+//! Nobody is linked from the start. Nodes have addresses ([`DiscoveryPlan::per_prefix`] of them in a /24, all public,
+//! so that limits by prefix work as in life), know the boot nodes, which are the first ones, and keep their database
+//! when they crash. Signatures are real, made and recovered for every datagram: that is most of the run's time.
+//!
+//! | figure | what, over honest nodes |
+//! |---|---|
+//! | `known_{min,p50,max}` | nodes in the table that answered a ping |
+//! | `ten_known_{p50,p99,most}_s` | from a node's last start until ten are |
+//! | `without_ten` | nodes that never knew ten since their last start |
+//! | `parts` | parts of the network that know nobody of each other |
+//! | `datagrams_per_node`, `kib_per_node` | what was sent, by everybody, over all nodes |
+//! | `records_moved` | nodes whose record says a false endpoint, because others told them |
+//! | `hostile_known_{p50,max}` | share of liars among the known, when there are any |
+//! | `across_{min,p50}` | share of the other side among the known, when there is a partition |
+//!
+//! A figure that is taken at a checkpoint has `_at_SECONDS` after it; without it, it is of the end.
+
+mod honest;
+mod liar;
+mod measure;
+mod node;
+mod plan;
+mod run;
+mod world;
+
+pub use self::plan::{DiscoveryPlan, LiarPlan};
+pub use self::run::run;

@@ -1,0 +1,111 @@
+//! Who knows whom.
+
+use std::collections::BTreeSet;
+
+use super::node::Node;
+use super::world::World;
+use crate::engine::NodeId;
+use crate::figures::{quantile, ratio};
+use crate::report::{Report, Slack};
+
+const SOME: Slack = Slack::Relative(0.15);
+const RATE: Slack = Slack::Absolute(0.05);
+
+/// What honest nodes know at one time.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// By honest node: how many, and how many of them are liars.
+    counts: Vec<u32>,
+    /// In thousandths.
+    hostile: Vec<u32>,
+    across: Vec<u32>,
+    parts: usize,
+}
+
+impl Known {
+    pub(super) fn take(world: &World, nodes: &[Node], side: Option<&BTreeSet<NodeId>>) -> Self {
+        let mut known = Self { counts: Vec::new(), hostile: Vec::new(), across: Vec::new(), parts: 0 };
+        let mut groups = Groups::new(world.honest.len());
+        for (me, node) in (0..).map(NodeId).zip(nodes).filter_map(|(me, node)| Some((me, node.honest()?))) {
+            let all = node.known();
+            let honest: Vec<NodeId> =
+                all.iter().filter_map(|contact| world.honest_at(contact.address.ip())).collect();
+            honest.iter().for_each(|other| groups.join(me.index(), other.index()));
+            known.counts.push(u32::try_from(all.len()).unwrap_or(u32::MAX));
+            known.hostile.push(thousandths(all.len() - honest.len(), all.len()));
+            if let Some(side) = side {
+                let other = |node: &&NodeId| side.contains(node) != side.contains(&me);
+                known.across.push(thousandths(honest.iter().filter(other).count(), all.len()));
+            }
+        }
+        known.parts = groups.count();
+        [&mut known.counts, &mut known.hostile, &mut known.across]
+            .into_iter()
+            .for_each(|list| list.sort_unstable());
+        known
+    }
+
+    /// Adds the figures; `at` ends their names.
+    pub(super) fn put(&self, report: &mut Report, at: &str, liars: bool) {
+        let mut put = |name: &str, value, slack| report.put(format!("{name}{at}"), value, slack);
+        put("known_min", quantile(&self.counts, 0.0), Slack::Relative(0.25));
+        put("known_p50", quantile(&self.counts, 0.5), SOME);
+        put("known_max", quantile(&self.counts, 1.0), SOME);
+        put("parts", ratio(self.parts as u64, 1), Slack::Absolute(0.0));
+        if liars {
+            put("hostile_known_p50", quantile(&self.hostile, 0.5) / 1_000.0, RATE);
+            put("hostile_known_max", quantile(&self.hostile, 1.0) / 1_000.0, RATE);
+        }
+        if !self.across.is_empty() {
+            put("across_min", quantile(&self.across, 0.0) / 1_000.0, RATE);
+            put("across_p50", quantile(&self.across, 0.5) / 1_000.0, RATE);
+        }
+    }
+}
+
+fn thousandths(of: usize, all: usize) -> u32 {
+    u32::try_from((of * 1_000).checked_div(all).unwrap_or(0)).unwrap_or(u32::MAX)
+}
+
+/// Sets of nodes that know each other, over whatever others.
+#[derive(Debug)]
+struct Groups(Vec<usize>);
+
+impl Groups {
+    fn new(nodes: usize) -> Self {
+        Self((0..nodes).collect())
+    }
+
+    fn root(&self, mut node: usize) -> usize {
+        while let Some(parent) = self.0.get(node).filter(|parent| **parent != node) {
+            node = *parent;
+        }
+        node
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.root(a), self.root(b));
+        if let Some(parent) = self.0.get_mut(a.max(b)) {
+            *parent = a.min(b);
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.0.iter().enumerate().filter(|(node, parent)| node == *parent).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_what_is_connected() {
+        let mut groups = Groups::new(6);
+        for (a, b) in [(0, 1), (4, 5), (5, 1), (2, 2)] {
+            groups.join(a, b);
+        }
+        assert_eq!(groups.count(), 3);
+        assert_eq!((thousandths(1, 3), thousandths(1, 0)), (333, 0));
+    }
+}
