@@ -132,7 +132,8 @@ impl Initiator {
     /// # Errors
     /// [`WireError::Handshake`], [`WireError::HandshakeContent`]. Close without a word.
     pub fn read(mut self, key: &NodeKey, input: &[u8]) -> Result<Step<Self, Keyed>, WireError> {
-        let packet = match read_packet(key, input, PLAIN_ACK, &mut self.plain_ruled_out)? {
+        let packet = match read_packet(|point| key.ecdh(point), input, PLAIN_ACK, &mut self.plain_ruled_out)?
+        {
             Packet::More(needed) => return Ok(Step::More(self, needed)),
             Packet::Whole(packet) => packet,
         };
@@ -182,7 +183,8 @@ impl Recipient {
         input: &[u8],
         entropy: impl FnOnce() -> Entropy,
     ) -> Result<Step<Self, (Keyed, Vec<u8>)>, WireError> {
-        let packet = match read_packet(key, input, PLAIN_AUTH, &mut self.plain_ruled_out)? {
+        let packet = match read_packet(|point| key.ecdh(point), input, PLAIN_AUTH, &mut self.plain_ruled_out)?
+        {
             Packet::More(needed) => return Ok(Step::More(self, needed)),
             Packet::Whole(packet) => packet,
         };
@@ -239,14 +241,18 @@ enum Packet {
 }
 
 /// Tries the plain form, then EIP-8. `plain` is its length, which is also the least that geth reads.
+///
+/// The cheap checks come first: a point is multiplied at most once for each form, and only when it is one. The first byte
+/// of an EIP-8 packet is that of its size, so the plain form of it ends there; a size out of range ends the other. What
+/// was multiplied for the plain form is not multiplied again when more bytes come.
 fn read_packet(
-    key: &NodeKey,
+    ecdh: impl Fn(&PublicKey) -> Secret<32>,
     input: &[u8],
     plain: usize,
     plain_ruled_out: &mut bool,
 ) -> Result<Packet, WireError> {
     let Some(head) = input.get(..plain) else { return Ok(Packet::More(plain)) };
-    if !*plain_ruled_out && let Ok(plaintext) = ecies::decrypt(head, b"", |point| Some(key.ecdh(point))) {
+    if !*plain_ruled_out && let Ok(plaintext) = ecies::decrypt(head, b"", |point| Some(ecdh(point))) {
         return Ok(Packet::Whole(Opened { form: Form::Plain, plaintext, length: plain }));
     }
     *plain_ruled_out = true;
@@ -259,7 +265,7 @@ fn read_packet(
     let length = size.saturating_add(2);
     let Ok(sealed) = reader.sub(size) else { return Ok(Packet::More(length)) };
     let plaintext =
-        ecies::decrypt(sealed, &prefix, |point| Some(key.ecdh(point))).map_err(|_| WireError::Handshake)?;
+        ecies::decrypt(sealed, &prefix, |point| Some(ecdh(point))).map_err(|_| WireError::Handshake)?;
     Ok(Packet::Whole(Opened { form: Form::Eip8, plaintext, length }))
 }
 

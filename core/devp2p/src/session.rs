@@ -20,6 +20,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 use rand_core::CryptoRng;
 use undertone_base::{Mono, Now};
@@ -115,11 +116,29 @@ struct Timers {
     ping: Option<Mono>,
     /// When the last message came.
     heard: Mono,
+    /// When the ping was written that has no pong yet.
+    pinged: Option<Mono>,
+    /// How long the last pong took, until it is taken.
+    rtt: Option<Duration>,
 }
 
 impl Timers {
     fn established(now: Mono) -> Self {
-        Self { deadline: now.after(READ_TIMEOUT), ping: Some(now.after(PING_INTERVAL)), heard: now }
+        let (deadline, ping) = (now.after(READ_TIMEOUT), Some(now.after(PING_INTERVAL)));
+        Self { deadline, ping, heard: now, pinged: None, rtt: None }
+    }
+
+    /// We write a ping.
+    fn ping(&mut self, now: Mono) {
+        self.ping = Some(now.after(PING_INTERVAL));
+        self.pinged = Some(now);
+    }
+
+    /// One that nobody asked for says nothing.
+    fn pong(&mut self, now: Mono) {
+        if let Some(at) = self.pinged.take() {
+            self.rtt = Some(now.since(at));
+        }
     }
 
     fn message(&mut self, now: Mono) {
@@ -155,7 +174,8 @@ impl Session {
     }
 
     fn new(config: Config, phase: Phase, now: Now) -> Self {
-        let timers = Timers { deadline: now.mono.after(HANDSHAKE_TIMEOUT), ping: None, heard: now.mono };
+        let deadline = now.mono.after(HANDSHAKE_TIMEOUT);
+        let timers = Timers { deadline, ping: None, heard: now.mono, pinged: None, rtt: None };
         Self { config, phase, input: Vec::new(), output: Vec::new(), events: VecDeque::new(), timers }
     }
 
@@ -247,6 +267,11 @@ impl Session {
         self.events.pop_front()
     }
 
+    /// How long the peer took to answer our last ping, once for each answer.
+    pub fn take_rtt(&mut self) -> Option<Duration> {
+        self.timers.rtt.take()
+    }
+
     /// Fires due timers: the handshake budget, the read deadline, the ping. Early calls are harmless.
     pub fn handle_timeout(&mut self, now: Now) {
         let expired = now.mono >= self.timers.deadline;
@@ -257,7 +282,7 @@ impl Session {
             _ if expired => self.close(Closed::Fault(WireError::TimedOut)),
             Phase::Active(active) if self.timers.ping.is_some_and(|at| now.mono >= at) => {
                 active.link.write_base(&mut self.output, id::PING, &EMPTY_LIST);
-                self.timers.ping = Some(now.mono.after(PING_INTERVAL));
+                self.timers.ping(now.mono);
             }
             _ => {}
         }

@@ -100,7 +100,7 @@ fn the_handshakes_of_eip_8() {
     let mut cases = 0;
     for case in eip8["handshakes"].as_array().unwrap() {
         let (auth, ack) = (hex(&case["auth"]), hex(&case["ack"]));
-        let packet = match read_packet(&b, &auth, PLAIN_AUTH, &mut false).unwrap() {
+        let packet = match read_packet(|point| b.ecdh(point), &auth, PLAIN_AUTH, &mut false).unwrap() {
             Packet::Whole(packet) => packet,
             Packet::More(_) => panic!("whole"),
         };
@@ -223,6 +223,76 @@ fn sizes_out_of_range_are_refused_before_anything_is_waited_for() {
         let outcome = Recipient::new().read(&key, &input, &mut rng(2)).unwrap();
         let Step::More(_, needed) = outcome else { panic!("{size}") };
         assert_eq!(needed, usize::from(size) + 2);
+    }
+}
+
+/// How often a point is multiplied for these bytes, given one at a time, and whether they were refused.
+fn multiplied(key: &NodeKey, bytes: &[u8]) -> (u32, bool) {
+    let count = std::cell::Cell::new(0);
+    let ecdh = |point: &PublicKey| {
+        count.set(count.get() + 1);
+        key.ecdh(point)
+    };
+    let mut ruled_out = false;
+    for end in 0..=bytes.len() {
+        match read_packet(ecdh, &bytes[..end], PLAIN_AUTH, &mut ruled_out) {
+            Ok(Packet::More(_)) => {}
+            Ok(Packet::Whole(_)) => return (count.get(), false),
+            Err(_) => return (count.get(), true),
+        }
+    }
+    (count.get(), false)
+}
+
+#[test]
+fn nothing_is_multiplied_before_the_cheap_checks() {
+    let mut rng = rng(7);
+    let (key, other) = (NodeKey::random(&mut rng), NodeKey::random(&mut rng));
+    let (_, right) = Initiator::start(&other, key.public(), &mut rng);
+    assert_eq!(multiplied(&key, &right), (1, false));
+    let (_, foreign) = Initiator::start(&key, other.public(), &mut rng);
+    assert_eq!(multiplied(&key, &foreign), (1, true), "the tag tells");
+    let with = |at: usize, bytes: &[u8]| {
+        let mut packet = right.clone();
+        packet[at..at + bytes.len()].copy_from_slice(bytes);
+        packet
+    };
+    for (what, packet) in [
+        ("garbage", vec![0xa5; 2_100]),
+        ("size 0", with(0, &[0, 0])),
+        ("size 306", with(0, &306u16.to_be_bytes())),
+        ("size 2,049", with(0, &2_049u16.to_be_bytes())),
+        ("first byte of the point", with(2, &[6])),
+        ("off the curve", with(66, &[right[66] ^ 1])),
+        ("zeros", with(2, &[0; 65])),
+    ] {
+        assert_eq!(multiplied(&key, &packet), (0, true), "{what}");
+    }
+    // A point at the very beginning, where the size of it is one that is waited for: once for each form at most.
+    let mut two = vec![0; 2_048];
+    two[..65].copy_from_slice(&other.public().to_uncompressed());
+    let (count, refused) = multiplied(&key, &two);
+    assert!(count <= 2 && refused, "{count}");
+}
+
+/// Right tags, so that only the length speaks against them.
+#[test]
+fn blobs_too_short_for_their_parts_are_refused() {
+    let mut rng = rng(8);
+    let key = NodeKey::random(&mut rng);
+    let ephemeral = SecretKey::random(&mut rng);
+    let z = ephemeral.ecdh(&key.public());
+    let derived = undertone_crypto::hash::sha256_parts(&[&[0, 0, 0, 1], z.expose()]);
+    let mac = undertone_crypto::hash::sha256(&derived[16..]);
+    for middle in 0..=16 {
+        let body = vec![0; middle];
+        let tag = undertone_crypto::kdf::hmac_sha256(&mac, &[&body]);
+        let blob = [&ephemeral.public().to_uncompressed()[..], &body, tag.expose()].concat();
+        let opened = ecies::decrypt(&blob, b"", |point| Some(key.ecdh(point)));
+        assert_eq!(opened.is_ok(), middle == 16, "{middle} bytes between key and tag");
+        for end in 0..blob.len() {
+            assert!(ecies::decrypt(&blob[..end], b"", |point| Some(key.ecdh(point))).is_err());
+        }
     }
 }
 

@@ -174,8 +174,10 @@ impl Session {
                 return Err(WireError::PingFlood);
             }
             active.pong_owed = true;
+        } else if message == id::PONG {
+            self.timers.pong(now.mono);
         }
-        // Pongs, a second Hello and the reserved ids are ignored.
+        // A second Hello and the reserved ids are ignored.
         Ok(Front::Done(consumed))
     }
 

@@ -4,8 +4,6 @@ mod behaviour;
 mod mangle;
 mod memory;
 
-use std::time::Duration;
-
 use undertone_base::Now;
 use undertone_support::{ChaCha20Rng, rng};
 

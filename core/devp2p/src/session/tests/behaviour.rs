@@ -337,6 +337,22 @@ fn a_peer_that_only_answers_pings_is_kept_however_busy_we_are() {
 }
 
 #[test]
+fn an_answered_ping_is_timed_once_and_an_unasked_pong_is_not() {
+    let mut script = Script::established(33);
+    script.packed(id::PONG, &EMPTY_LIST);
+    assert_eq!(script.session.take_rtt(), None);
+    script.pass(PING_INTERVAL);
+    assert_eq!(script.seen(), "msg2(c0)");
+    assert_eq!(script.session.take_rtt(), None);
+    script.pass(Duration::from_millis(70));
+    for _ in 0..2 {
+        script.packed(id::PONG, &EMPTY_LIST);
+    }
+    assert_eq!(script.session.take_rtt(), Some(Duration::from_millis(70)));
+    assert_eq!(script.session.take_rtt(), None);
+}
+
+#[test]
 fn every_message_puts_the_read_deadline_off() {
     let mut script = Script::established(13);
     for _ in 0..5 {
