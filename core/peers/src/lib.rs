@@ -3,11 +3,18 @@
 #![warn(missing_docs)]
 
 mod address;
+mod backoff;
+mod bans;
+mod candidates;
 mod config;
+mod decay;
+mod id;
 pub mod limits;
 mod peers;
+mod recent;
 pub mod remembered;
 pub mod skew;
+mod throttle;
 
 pub use address::Reach;
 pub use config::{

@@ -57,3 +57,129 @@ pub const SETTLED: Duration = Duration::from_secs(30);
 
 /// Points at which a peer is banned, in thousandths. Our choice.
 pub const BAN_POINTS: u64 = 100_000;
+
+/// Points are never more than this, in thousandths. Our choice: far from where adding overflows.
+pub const MAX_POINTS: u64 = 1 << 40;
+
+/// Points for a new envelope first delivered, in thousandths. Our choice.
+pub const ENVELOPE_POINTS: u64 = 1_000;
+
+/// Points for an answered ping, in thousandths. Our choice: about one in 15 s, so that in the end it tells the living from
+/// the dead and never outweighs a peer that delivers.
+pub const PONG_POINTS: u64 = 50;
+
+/// Usefulness halves in this time. Our choice.
+pub const USEFULNESS_HALF_LIFE: Duration = Duration::from_secs(10 * 60);
+
+/// Faults halve in this time. Our choice.
+pub const FAULTS_HALF_LIFE: Duration = Duration::from_secs(30 * 60);
+
+/// Points for a mild fault, in thousandths. Honest peers have them, so alone they end at [`MILD_CEILING`].
+pub const MILD_POINTS: u64 = 2_000;
+
+/// Mild faults add nothing above this. Our choice: half of a ban.
+pub const MILD_CEILING: u64 = 50_000;
+
+/// Points for a serious fault, in thousandths. Our choice: the third in half an hour is a ban.
+pub const SERIOUS_POINTS: u64 = 40_000;
+
+/// Points for a fatal fault, in thousandths: a ban at once.
+pub const FATAL_POINTS: u64 = BAN_POINTS;
+
+/// How long a ban for faults lasts. Our choice.
+pub const BAN_TIME: Duration = Duration::from_secs(60 * 60);
+
+/// Bans for faults that are held, of keys and of addresses each; what ends first goes first. Our choice.
+pub const MAX_BANS: usize = 1_024;
+
+/// Keys, and addresses, whose faults are remembered; whoever has the fewest goes first. Our choice.
+pub const MAX_SCORES: usize = 1_024;
+
+/// Candidates of one source. Our choice: an hour of dialling.
+pub const CANDIDATES_PER_SOURCE: usize = 128;
+
+/// Candidates that are remembered from an earlier run.
+pub const CANDIDATES_REMEMBERED: usize = MAX_REMEMBERED;
+
+/// Candidates of one /24 or /56, of all sources together (geth has two per bucket of its table). Our choice.
+pub const CANDIDATES_PER_NARROW: usize = 2;
+
+/// Candidates of one /16 or /32, of all sources together. Our choice: a quarter of the share of one source.
+pub const CANDIDATES_PER_WIDE: usize = CANDIDATES_PER_SOURCE / 4;
+
+/// A candidate that was not named for so long may be replaced (status-go: candidate lifetime of its peer pool).
+pub const CANDIDATE_LIFE: Duration = Duration::from_secs(60 * 60);
+
+/// A candidate that could not be dialled this often in a row is dropped. Our choice.
+pub const CANDIDATE_FAILURES: u32 = 3;
+
+/// Keys, and remote hosts, that were dialled lately. While it is full no candidate is dialled. Our choice: 29 a second.
+pub const MAX_RECENT: usize = 1_024;
+
+/// How often a key failed is remembered for this time after its pause. Our choice.
+pub const BACKOFF_REMEMBERED: Duration = Duration::from_secs(60);
+
+/// Peers that are remembered for the next start. Our choice.
+pub const MAX_REMEMBERED: usize = 256;
+
+/// Largest file of remembered peers that is read, in bytes: an entry has at most 112.
+pub const MAX_REMEMBERED_BYTES: usize = 64 * 1_024;
+
+/// Remembered peers of one /24 or /56. Our choice.
+pub const REMEMBERED_PER_NARROW: usize = 2;
+
+/// Remembered peers of one /16 or /32. Our choice: an eighth of all.
+pub const REMEMBERED_PER_WIDE: usize = MAX_REMEMBERED / 8;
+
+/// A remembered peer that could not be dialled this often in a row, while others were connected, is forgotten. Our choice.
+pub const REMEMBERED_FAILURES: u32 = 5;
+
+/// The list of remembered peers is given out at most this often while peers are connected. Our choice.
+pub const REMEMBER_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// Boot nodes are dialled after this time without any peer (geth: `fallbackInterval`).
+pub const LONELY: Duration = Duration::from_secs(20);
+
+/// Boot nodes that are dialled at once when nobody else is known. Our choice.
+pub const BOOT_AT_ONCE: usize = 3;
+
+/// First pause between two look-ups of a static node that is unreachable (geth: `initialResolveDelay`).
+pub const RESOLVE_FIRST: Duration = Duration::from_secs(60);
+
+/// Longest pause between two look-ups of a static node, reached by doubling (geth: `maxResolveDelay`).
+pub const RESOLVE_LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// When every place is taken, one peer is let go for another this often. Our choice.
+pub const ROTATE_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// A random part of at most this is added to [`ROTATE_EVERY`]. Our choice.
+pub const ROTATE_JITTER: Duration = Duration::from_secs(60);
+
+/// A link younger than this is never let go for another. Our choice: time to show what it is worth.
+pub const YOUNG: Duration = Duration::from_secs(5 * 60);
+
+/// One of so many is protected from rotation by its usefulness. Our choice: half.
+pub const PROTECTED_USEFUL: usize = 2;
+
+/// One of so many dialled peers is protected from rotation because it is among the oldest. Our choice: a quarter.
+pub const PROTECTED_OLD: usize = 4;
+
+/// Whoever was let go for another, or shares no capability, is not dialled for this time. Our choice.
+pub const SHUNNED_PAUSE: Duration = Duration::from_secs(30 * 60);
+
+/// Links without a Hello: as many as there can be handshakes. Above it none is admitted.
+pub const MAX_UNPROVED: usize = MAX_PENDING + MAX_DIALS;
+
+/// A sample of a clock counts for this time. Our choice.
+pub const SKEW_LIFE: Duration = Duration::from_secs(30 * 60);
+
+/// Peers whose clocks are compared; above it the oldest sample goes. Our choice.
+pub const MAX_SKEW_PEERS: usize = 64;
+
+/// Networks of discovery whose clocks are compared; above it the oldest sample goes. Our choice: fewer than peers,
+/// whose places are harder to take.
+pub const MAX_SKEW_NETWORKS: usize = 16;
+
+/// Sources below which nothing is said about the clock. Our choice: one liar cannot move the median of three beyond the
+/// honest ones.
+pub const MIN_SKEW_SOURCES: usize = 3;

@@ -1,0 +1,270 @@
+//! Who is dialled, and when.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use rand_core::CryptoRng;
+use undertone_base::{Mono, Now};
+use undertone_devp2p::discv4::check_relay;
+use undertone_devp2p::{Endpoint, Enode};
+
+use crate::address::Subnet;
+use crate::candidates::Candidate;
+use crate::config::{Attempt, Dial, DialId, DialKind, DialOutcome, Event, Source};
+use crate::id::Id;
+use crate::limits::{
+    BACKOFF_REMOTE, BOOT_AT_ONCE, LONELY, MAX_DIALS, RESERVED_DIALS, RESOLVE_LONGEST, SETTLED,
+};
+
+use super::{Active, Class, Peers, Static, ip_of};
+
+/// What is already taken when somebody to dial is chosen; made once per choice.
+struct Taken {
+    /// Keys that are connected or being dialled.
+    keys: BTreeSet<Id>,
+    /// Subnets in which somebody has or may soon have a place for peers that we choose.
+    subnets: Vec<Subnet>,
+    /// Attempts of each kind that are under way.
+    statics: usize,
+    boots: usize,
+    chosen: usize,
+}
+
+impl Peers {
+    /// A node was found. Says whether it is among the candidates now. Refused are: names, port 0, addresses of special
+    /// networks, restricted, banned and useless nodes, static peers, this node, and whatever there is no room for; all
+    /// of them if nobody is dialled by our own choice.
+    pub fn found(&mut self, now: Now, enode: Enode, source: Source) -> bool {
+        let id = Id::of(enode.key());
+        let Some(ip) = ip_of(&enode) else { return false };
+        // Whoever discovers has judged whether its teller may name a private address; here the teller is unknown.
+        let believable = check_relay(Ipv4Addr::LOCALHOST.into(), ip).is_ok();
+        let wanted = self.limit(Class::Dynamic) > 0 && self.can_be_dialled(&enode) && believable;
+        let barred = self.bans.has_key(now.mono, &id)
+            || self.bans.has_ip(now.mono, ip)
+            || self.recent.is_shunned(now.mono, &id)
+            || self.statics.contains_key(&id);
+        let taken = wanted && !barred && self.candidates.add(now.mono, enode, ip, source);
+        self.ask_for_more();
+        taken
+    }
+
+    /// Whether a node can be dialled as far as one can see: not this node, with a TCP port, not restricted.
+    pub(super) fn can_be_dialled(&self, enode: &Enode) -> bool {
+        let has_port = matches!(enode.endpoint(), Some(Endpoint { tcp: 1.., .. }));
+        has_port && Id::of(enode.key()) != self.own && ip_of(enode).is_none_or(|ip| self.is_unrestricted(ip))
+    }
+
+    /// Whom to dial now: static peers first, then boot nodes if they are needed, then candidates of all sources in turn.
+    /// Call until `None`; each is answered by [`Peers::dial_over`].
+    pub fn poll_dial(&mut self, now: Now, rng: &mut (impl CryptoRng + ?Sized)) -> Option<Dial> {
+        self.recent.tidy(now.mono);
+        let taken = self.taken_places();
+        if taken.total() >= MAX_DIALS {
+            return None;
+        }
+        let (kind, enode) = self
+            .next_static(now.mono, &taken)
+            .map(|enode| (DialKind::Static, enode))
+            .or_else(|| self.next_boot(now.mono, &taken).map(|enode| (DialKind::Boot, enode)))
+            .or_else(|| self.next_candidate(now.mono, &taken, rng).map(|enode| (DialKind::Dynamic, enode)))?;
+        let id = DialId(self.next_dial);
+        self.next_dial = self.next_dial.saturating_add(1);
+        let ip = ip_of(&enode);
+        let active = Active {
+            id: Id::of(enode.key()),
+            kind,
+            enode: enode.clone(),
+            ip,
+            subnet: ip.and_then(Subnet::of).filter(|_| kind != DialKind::Static),
+            established: false,
+            cancelled: false,
+        };
+        self.dials.insert(id, active);
+        Some(Dial { id, kind, enode })
+    }
+
+    /// When the next one may be dialled, if nothing else happens.
+    pub(super) fn next_dial_at(&self) -> Option<Mono> {
+        let taken = self.taken_places();
+        if taken.total() >= MAX_DIALS {
+            return None;
+        }
+        let statics = self.statics.iter().filter_map(|(id, fixed)| self.static_due(id, fixed, &taken));
+        let boots = self.config.boot.iter().filter_map(|enode| self.boot_due(enode, &taken));
+        let candidates = self.candidates.iter().filter_map(|(id, node)| self.candidate_due(id, node, &taken));
+        statics.chain(boots).chain(candidates).min()
+    }
+
+    fn taken_places(&self) -> Taken {
+        let keys = self.live.keys().copied().chain(self.dials.values().map(|dial| dial.id)).collect();
+        let lives = self.lives().filter(|(_, _, live)| live.class == Class::Dynamic);
+        let subnets = lives.filter_map(|(_, _, live)| live.subnet);
+        let subnets = subnets.chain(self.under_way().filter_map(|dial| dial.subnet)).collect();
+        let of = |kind| self.under_way().filter(|dial| dial.kind == kind).count();
+        let boots = of(DialKind::Boot);
+        Taken {
+            keys,
+            subnets,
+            statics: of(DialKind::Static),
+            boots,
+            chosen: boots.saturating_add(of(DialKind::Dynamic)),
+        }
+    }
+
+    fn next_static(&self, now: Mono, taken: &Taken) -> Option<Enode> {
+        let due =
+            |(id, fixed): (&Id, &Static)| Some((self.static_due(id, fixed, taken)?, fixed.target().clone()));
+        let due = self.statics.iter().filter_map(due).filter(|(at, _)| *at <= now);
+        due.min_by_key(|(at, _)| *at).map(|(_, enode)| enode)
+    }
+
+    fn static_due(&self, id: &Id, fixed: &Static, taken: &Taken) -> Option<Mono> {
+        let reserved = if self.limit(Class::Dynamic) > 0 { RESERVED_DIALS } else { 0 };
+        if taken.statics >= MAX_DIALS.saturating_sub(reserved) || taken.keys.contains(id) {
+            return None;
+        }
+        let target = fixed.target();
+        matches!(target.endpoint(), Some(Endpoint { tcp: 1.., .. })).then_some(())?;
+        Some(fixed.due.max(self.bans.over(id, ip_of(target))?))
+    }
+
+    /// Whether one more of our own choice may be under way.
+    fn may_choose(&self, taken: &Taken) -> bool {
+        let chosen = self.taken(Class::Dynamic).saturating_add(taken.chosen);
+        let all = self.live.len().saturating_add(taken.chosen);
+        chosen < self.limit(Class::Dynamic) && all < self.config.max_peers
+    }
+
+    fn next_boot(&mut self, now: Mono, taken: &Taken) -> Option<Enode> {
+        let boot = &self.config.boot;
+        let order = boot.iter().enumerate().cycle().skip(self.boot_turn).take(boot.len());
+        let mut due = order.filter(|(_, enode)| self.boot_due(enode, taken).is_some_and(|at| at <= now));
+        let (index, enode) = due.next().map(|(index, enode)| (index, enode.clone()))?;
+        self.boot_turn = index.saturating_add(1).checked_rem(self.config.boot.len()).unwrap_or_default();
+        Some(enode)
+    }
+
+    /// Several at once when nobody else is known; else one at a time, after a while without any peer.
+    fn boot_due(&self, enode: &Enode, taken: &Taken) -> Option<Mono> {
+        if !self.live.is_empty() || !self.may_choose(taken) {
+            return None;
+        }
+        let nobody_known = self.statics.is_empty() && self.candidates.len() == 0;
+        let from = match taken.boots {
+            boots if nobody_known && boots < BOOT_AT_ONCE => Mono::ZERO,
+            0 => self.lonely_since.after(LONELY),
+            _ => return None,
+        };
+        Some(from.max(self.chosen_due(&Id::of(enode.key()), ip_of(enode), taken)?))
+    }
+
+    fn next_candidate(
+        &mut self,
+        now: Mono,
+        taken: &Taken,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Option<Enode> {
+        let due =
+            |(id, node): &(&Id, &Candidate)| self.candidate_due(id, node, taken).is_some_and(|at| at <= now);
+        let due: Vec<_> = self.candidates.iter().filter(due).map(|(id, node)| (*id, node.source)).collect();
+        let source = self.candidates.next_source(|source| due.iter().any(|(_, of)| *of == source))?;
+        let mut of_source = due.iter().filter(|(_, of)| *of == source);
+        let choice = usize::try_from(rng.next_u32()).unwrap_or_default();
+        let choice = choice.checked_rem(of_source.clone().count()).unwrap_or_default();
+        let (id, _) = of_source.nth(choice)?;
+        Some(self.candidates.get(id)?.enode.clone())
+    }
+
+    fn candidate_due(&self, id: &Id, node: &Candidate, taken: &Taken) -> Option<Mono> {
+        if !self.may_choose(taken) || self.statics.contains_key(id) {
+            return None;
+        }
+        let full = self.recent.full_until().unwrap_or_default();
+        Some(full.max(self.chosen_due(id, Some(node.ip), taken)?))
+    }
+
+    /// From when on somebody may be dialled by our own choice, as far as it is about that one.
+    fn chosen_due(&self, id: &Id, ip: Option<IpAddr>, taken: &Taken) -> Option<Mono> {
+        let subnet = ip.and_then(Subnet::of);
+        let subnets = || taken.subnets.iter().copied();
+        let has_room = subnet.is_none_or(|subnet| self.has_subnet_room(Class::Dynamic, subnet, subnets()));
+        if taken.keys.contains(id) || !has_room {
+            return None;
+        }
+        Some(self.recent.due(id, ip).max(self.bans.over(id, ip)?))
+    }
+
+    /// Whether somebody could be dialled in the place of a peer that is let go.
+    pub(super) fn has_substitute(&self, now: Mono) -> bool {
+        let taken = self.taken_places();
+        let due = |(id, node): (&Id, &Candidate)| self.chosen_due(id, Some(node.ip), &taken);
+        self.candidates.iter().filter_map(due).any(|at| at <= now)
+    }
+
+    /// An attempt is over: no connection came about, or its link has ended ([`Peers::closed`] comes first).
+    pub fn dial_over(
+        &mut self,
+        now: Now,
+        dial: DialId,
+        outcome: DialOutcome,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) {
+        let Some(dial) = self.dials.remove(&dial) else { return };
+        let lived = match outcome.attempt {
+            Attempt::Lived(lived) => Some(lived),
+            Attempt::Failed | Attempt::Unreachable => None,
+        };
+        if let Some(fixed) = self.statics.get_mut(&dial.id).filter(|_| dial.kind == DialKind::Static) {
+            let pause = fixed.backoff.after(outcome.reach, lived, rng);
+            fixed.due = now.mono.after(pause);
+            if outcome.attempt == Attempt::Unreachable {
+                // Next time where the operator said, whatever discovery has found.
+                fixed.resolved = None;
+                self.resolve(now.mono, dial.id);
+            }
+        } else {
+            let mut backoff = self.recent.backoff(&dial.id);
+            let pause = backoff.after(outcome.reach, lived, rng);
+            self.recent.pause(now.mono, dial.id, backoff, now.mono.after(pause));
+            if let Some(ip) = dial.ip {
+                self.recent.pause_host(now.mono, ip, BACKOFF_REMOTE);
+            }
+        }
+        let good = lived.is_some_and(|lived| lived >= SETTLED);
+        if good || lived.is_none() {
+            self.candidates.tried(now.mono, &dial.id, good);
+        }
+        // While nobody can be reached it is this node that is offline.
+        if lived.is_none() && !self.live.is_empty() {
+            self.memory.failed(&dial.id);
+        }
+        self.ask_for_more();
+    }
+
+    /// Asks for the endpoint of a static peer, if it was not asked for lately.
+    pub(super) fn resolve(&mut self, now: Mono, id: Id) {
+        let Some(fixed) = self.statics.get_mut(&id).filter(|fixed| fixed.resolve_from <= now) else { return };
+        fixed.resolve_from = now.after(fixed.resolve_pause);
+        self.events.push_back(Event::Resolve(*fixed.enode.key()));
+    }
+}
+
+impl Taken {
+    const fn total(&self) -> usize {
+        self.statics.saturating_add(self.chosen)
+    }
+}
+
+impl Static {
+    /// Where it is dialled.
+    pub(super) fn target(&self) -> &Enode {
+        self.resolved.as_ref().unwrap_or(&self.enode)
+    }
+
+    /// It was not found: the next question comes later.
+    pub(super) fn not_found(&mut self, now: Mono) {
+        self.resolve_pause = self.resolve_pause.saturating_mul(2).min(RESOLVE_LONGEST);
+        self.resolve_from = now.after(self.resolve_pause);
+    }
+}
