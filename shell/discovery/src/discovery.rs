@@ -12,6 +12,7 @@ use undertone_devp2p::enr::Record;
 use undertone_devp2p::{Enode, NodeId};
 use undertone_runtime::{Environment, Tasks};
 
+use crate::boot;
 use crate::clock::Clocks;
 use crate::config::{ClockSample, DiscoveryConfig, DiscoveryError, NodeView, Pinged, Stats};
 use crate::found::FoundReceiver;
@@ -41,6 +42,7 @@ pub(crate) struct Wanted {
 /// What the task shows.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    pub(crate) env: Environment,
     pub(crate) record: watch::Sender<Record>,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) state: Mutex<State>,
@@ -54,8 +56,8 @@ pub(crate) struct State {
 }
 
 impl Shared {
-    pub(crate) fn new(record: Record, address: Option<SocketAddr>) -> Self {
-        Self { record: watch::Sender::new(record), address, state: Mutex::default() }
+    pub(crate) fn new(env: Environment, record: Record, address: Option<SocketAddr>) -> Self {
+        Self { env, record: watch::Sender::new(record), address, state: Mutex::default() }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -148,20 +150,24 @@ impl Discovery {
     /// The record of a node, asked of itself by v4. `None` when it does not answer, or sends one that is not good. May
     /// be cancelled.
     pub async fn request_record(&self, enode: &Enode) -> Option<Record> {
-        let enode = enode.clone();
-        self.ask(RECORD_TIMEOUT, |reply| Command::Record { enode, reply }).await
+        let contact = boot::contact(&self.shared.env, enode).await?;
+        self.ask(RECORD_TIMEOUT, |reply| Command::Record { contact, reply }).await
     }
 
     /// Pings a node by v4. `None` when it does not answer. May be cancelled.
     pub async fn ping(&self, enode: &Enode) -> Option<Pinged> {
-        let enode = enode.clone();
-        self.ask(RECORD_TIMEOUT, |reply| Command::Ping { enode, reply }).await
+        let contact = boot::contact(&self.shared.env, enode).await?;
+        self.ask(RECORD_TIMEOUT, |reply| Command::Ping { contact, reply }).await
     }
 
     /// Nodes to start from, or to ask next: they get no more trust than those that another node tells of.
     pub async fn offer(&self, nodes: Vec<Enode>) {
+        let mut contacts = Vec::new();
+        for enode in nodes {
+            contacts.extend(boot::contact(&self.shared.env, &enode).await);
+        }
         // When discovery has ended nobody is left to take them.
-        let _ = self.commands.send(Command::Offer(nodes)).await;
+        let _ = self.commands.send(Command::Offer(contacts)).await;
     }
 
     /// Nodes of the tables that have answered.

@@ -54,8 +54,12 @@ pub const MAX_DNS_SEQS: usize = 64;
 /// Pause between two random look-ups of discovery v5. Our choice: as of v4.
 pub const V5_WALK_INTERVAL: Duration = Duration::from_secs(4);
 
-/// Pause between two look-ups of discovery v5 while its table is thinner than a bucket. Our choice.
-pub const V5_THIN_INTERVAL: Duration = Duration::from_secs(1);
+/// Pause between two look-ups of discovery v5 while it has sessions with fewer nodes than a bucket holds, doubled up to
+/// [`V5_THIN_INTERVAL_MAX`] while nobody new is found. Our choice.
+pub const V5_THIN_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Longest such pause. Our choice: as v4 fills a thin table.
+pub const V5_THIN_INTERVAL_MAX: Duration = Duration::from_secs(30);
 
 /// Pause between two look-ups of a thick table of a node that does not walk. Our choice: as v4 refreshes its table.
 pub const V5_REFRESH_INTERVAL: Duration = Duration::from_secs(30 * 60);

@@ -1,0 +1,425 @@
+//! Discovery v5.1, by the crate `discv5`, on the socket of v4.
+//!
+//! ```text
+//!   socket ──▶ discv5: filter ─▶ decode ─▶ sessions ─▶ queries
+//!                               └ no v5 packet ──▶ event ──▶ v4
+//! ```
+//! # One port
+//! The library reads the socket and hands over what it cannot decode, by a channel of 100 events that it fills
+//! without waiting: what does not fit is lost. So nothing of it runs by itself. Its four tasks are collected instead
+//! of spawned ([`Collect`]) and polled here, inside the one task of discovery, each time after the channel was
+//! emptied, and in an order in which no round can make more events than the channel holds: the service first, whose
+//! own input holds 50. A flood thus costs time of this task, but never a datagram that was read. A panic in the
+//! library ends v5, not the node: the socket is then read by us.
+//!
+//! # Limits
+//! The library's packet filter is switched on, because only then its reader wakes up again after an error of the
+//! socket, but without any of its limits. They cannot be used on a port with v4:
+//! - the limit by address bans the address for every protocol, and counts v4 packets too. Anyone who can write a
+//!   source address into a datagram would choose who is not heard.
+//! - the limit of all packets counts v4 packets too, before they are decoded.
+//! - the limits by node bans and counts by the id in the packet's header, which is not authenticated either: anyone
+//!   could have any node banned.
+//! - the limit of nodes by address bans the address.
+//!
+//! What remains bounds the work: an answer to a stranger (WHOAREYOU, 63 bytes) is smaller than what it answers
+//! (at least 71), is remembered for a second, and everything beyond needs a handshake by the address.
+//!
+//! One ban remains, which is not the filter's: a node that answers a query with records of distances that were not
+//! asked for is banned, with its address, in a list that the whole process shares. The ban of the node is earned; that
+//! of the address would silence others behind it, in v4 too. Therefore every address that v5 might ask is exempted
+//! before it is asked ([`Permits`]).
+
+mod filter;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use discv5::{ConfigBuilder, Discv5, Enr, Event, ListenConfig, NodeContact};
+use enr::CombinedKey;
+use rand_core::CryptoRng;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use undertone_base::{Mono, Now};
+use undertone_devp2p::discv4::Contact;
+use undertone_devp2p::enr::Record;
+use undertone_devp2p::limits::{BUCKET_SIZE, EMPTY_REFRESH};
+use undertone_devp2p::{NodeId, NodeKey};
+
+use crate::limits::{
+    MAX_V5_PERMITS, MAX_V5_PINGS, V5_REFRESH_INTERVAL, V5_THIN_INTERVAL, V5_THIN_INTERVAL_MAX,
+    V5_WALK_INTERVAL,
+};
+pub(crate) use filter::Rules;
+use filter::Slot;
+
+type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// A look-up that is under way.
+pub(crate) type Find = Pin<Box<dyn Future<Output = Vec<Record>> + Send>>;
+type Ping = Pin<Box<dyn Future<Output = Option<(IpAddr, SocketAddr)>> + Send>>;
+
+/// What v5 gives.
+#[derive(Debug)]
+pub(crate) enum V5Event {
+    /// A datagram that is not its own.
+    Datagram { from: SocketAddr, bytes: Vec<u8> },
+    /// A node that proved its key to us, at the address of its record.
+    Found(Record),
+    /// Where another node sees us.
+    Vote { voter: IpAddr, said: SocketAddr },
+    /// It is broken and must be dropped.
+    Broken,
+}
+
+/// What v5 starts with.
+pub(crate) struct Setup {
+    pub(crate) key: NodeKey,
+    pub(crate) record: Record,
+    pub(crate) socket: Arc<UdpSocket>,
+    pub(crate) boot: Vec<Contact>,
+    pub(crate) boot_records: Vec<Record>,
+    pub(crate) rules: Rules,
+}
+
+/// The library with its tasks.
+pub(crate) struct V5 {
+    discv5: Discv5,
+    jobs: Vec<Job>,
+    events: mpsc::Receiver<Event>,
+    slot: Slot,
+    permits: Permits,
+    boot: Vec<Contact>,
+    boot_records: Vec<Enr>,
+    find: Option<Find>,
+    pings: Vec<Ping>,
+    contacts: Vec<Job>,
+    next_find: Mono,
+    next_boot: Mono,
+    thin_pause: Duration,
+    broken: bool,
+}
+
+impl V5 {
+    /// Starts the library on the socket.
+    pub(crate) async fn start(setup: Setup) -> Result<Self, &'static str> {
+        let Setup { key, record, socket, boot, boot_records, rules } = setup;
+        let mut secret = *key.secret().expose();
+        // Wiped by the callee.
+        let secret = CombinedKey::secp256k1_from_bytes(&mut secret).map_err(|_| "the key")?;
+        let slot = Slot::take(rules).ok_or("more restricted instances than there are slots")?;
+        let jobs = Collect::default();
+        let config = config(socket, &slot, &jobs).map_err(|_| "the socket")?;
+        let mut discv5 = Discv5::new(to_enr(&record).ok_or("the record")?, secret, config)?;
+        discv5.start().await.map_err(|_| "the socket")?;
+        let mut jobs = jobs.take();
+        let mut stream = Box::pin(discv5.event_stream());
+        let events = poll_fn(|cx| {
+            let _ = poll_jobs(&mut jobs, cx);
+            stream.as_mut().poll(cx)
+        });
+        let events = events.await.map_err(|_| "its events")?;
+        let boot_records = boot_records.iter().filter_map(to_enr).collect();
+        Ok(Self {
+            discv5,
+            jobs,
+            events,
+            slot,
+            permits: Permits::default(),
+            boot,
+            boot_records,
+            find: None,
+            pings: Vec::new(),
+            contacts: Vec::new(),
+            next_find: Mono::ZERO,
+            next_boot: Mono::ZERO,
+            thin_pause: V5_THIN_INTERVAL,
+            broken: false,
+        })
+    }
+
+    /// The next event. May be cancelled: nothing is lost.
+    pub(crate) async fn next(&mut self) -> V5Event {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<V5Event> {
+        for round in [Round::Events, Round::Jobs] {
+            if matches!(round, Round::Jobs) && poll_jobs(&mut self.jobs, cx).is_err() {
+                self.broken = true;
+            }
+            if self.broken {
+                return Poll::Ready(V5Event::Broken);
+            }
+            while let Poll::Ready(event) = self.events.poll_recv(cx) {
+                let Some(event) = event else { return Poll::Ready(V5Event::Broken) };
+                if let Some(event) = self.take(event) {
+                    return Poll::Ready(event);
+                }
+            }
+            if let Some((voter, said)) = self.poll_requests(cx) {
+                return Poll::Ready(V5Event::Vote { voter, said });
+            }
+        }
+        Poll::Pending
+    }
+
+    /// What was asked for: a look-up fills the table by itself, a ping says where we are.
+    fn poll_requests(&mut self, cx: &mut Context<'_>) -> Option<(IpAddr, SocketAddr)> {
+        if self.find.as_mut().is_some_and(|find| find.as_mut().poll(cx).is_ready()) {
+            self.find = None;
+        }
+        self.contacts.retain_mut(|contact| contact.as_mut().poll(cx).is_pending());
+        let mut vote = None;
+        self.pings.retain_mut(|ping| {
+            if vote.is_some() {
+                return true;
+            }
+            let answer = ping.as_mut().poll(cx);
+            if let Poll::Ready(said) = &answer {
+                vote = *said;
+            }
+            answer.is_pending()
+        });
+        vote
+    }
+
+    fn take(&mut self, event: Event) -> Option<V5Event> {
+        match event {
+            Event::UnrecognizedFrame(frame) => {
+                Some(V5Event::Datagram { from: frame.src_address, bytes: frame.packet })
+            }
+            Event::SessionEstablished(enr, address) => self.established(enr, address),
+            // It may be asked next.
+            Event::Discovered(enr) => {
+                self.permit(&enr);
+                None
+            }
+            Event::NodeInserted { node_id, .. } => {
+                // Who came to us by itself has not been through the filter of the table.
+                if self.discv5.find_enr(&node_id).is_some_and(|enr| !self.slot.allows(&enr)) {
+                    self.discv5.remove_node(&node_id);
+                }
+                None
+            }
+            // A request in a protocol that we do not speak is answered with nothing when it is dropped.
+            _ => None,
+        }
+    }
+
+    fn established(&mut self, enr: Enr, address: SocketAddr) -> Option<V5Event> {
+        self.permit(&enr);
+        if !self.slot.allows(&enr) {
+            return None;
+        }
+        self.thin_pause = V5_THIN_INTERVAL;
+        if self.pings.len() < MAX_V5_PINGS {
+            let pong = self.discv5.send_ping(enr.clone());
+            self.pings.push(Box::pin(async move {
+                let pong = pong.await.ok()?;
+                Some((address.ip(), SocketAddr::new(pong.ip, pong.port)))
+            }));
+        }
+        to_record(&enr).map(V5Event::Found)
+    }
+
+    /// A new version of our record: the node's own is the truth, the library changes nothing by itself.
+    pub(crate) fn set_record(&self, record: &Record) {
+        if let Some(enr) = to_enr(record) {
+            *self.discv5.external_enr().write() = enr;
+        }
+    }
+
+    /// Nodes to start from, whose names were resolved.
+    pub(crate) fn add_boot(&mut self, contacts: &[Contact]) {
+        for contact in contacts {
+            self.boot.retain(|known| known.id() != contact.id());
+            self.boot.push(contact.clone());
+        }
+        self.next_boot = Mono::ZERO;
+    }
+
+    /// Records to start from, or to ask next.
+    pub(crate) fn add(&mut self, record: &Record) {
+        if let Some(enr) = to_enr(record) {
+            self.permit(&enr);
+            // Refused when it is not at an address that we can ask, or the bucket is full.
+            let _ = self.discv5.add_enr(enr);
+        }
+    }
+
+    /// Looks for the nodes closest to an id. To be awaited elsewhere.
+    pub(crate) fn find(&self, id: &NodeId) -> Find {
+        let found = self.discv5.find_node(enr::NodeId::new(id.as_bytes()));
+        Box::pin(async move { found.await.unwrap_or_default().iter().filter_map(to_record).collect() })
+    }
+
+    /// Records of the table, and whether they have answered.
+    pub(crate) fn nodes(&self) -> Vec<Record> {
+        let entries = self.discv5.table_entries();
+        entries
+            .iter()
+            .filter(|(_, _, status)| status.is_connected())
+            .filter_map(|(_, enr, _)| to_record(enr))
+            .collect()
+    }
+
+    /// Nodes in the table, and of these those with a session.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.discv5.table_entries_id().len(), self.discv5.connected_peers())
+    }
+
+    /// When to call [`Self::handle_timeout`] next.
+    pub(crate) fn poll_timeout(&self) -> Mono {
+        if self.find.is_some() { self.next_boot } else { self.next_find.min(self.next_boot) }
+    }
+
+    /// Does what is due. Early calls are harmless.
+    pub(crate) fn handle_timeout(&mut self, now: Now, walk: bool, rng: &mut (impl CryptoRng + ?Sized)) {
+        let (known, connected) = self.sizes();
+        if self.next_boot <= now.mono {
+            self.next_boot = now.mono.after(EMPTY_REFRESH);
+            if connected == 0 {
+                self.ask_boot();
+            }
+        }
+        if self.find.is_some() || now.mono < self.next_find {
+            return;
+        }
+        let pause = if connected < BUCKET_SIZE {
+            let pause = self.thin_pause;
+            self.thin_pause = V5_THIN_INTERVAL_MAX.min(pause.saturating_mul(2));
+            pause
+        } else if walk {
+            V5_WALK_INTERVAL
+        } else {
+            V5_REFRESH_INTERVAL
+        };
+        self.next_find = now.mono.after(pause);
+        if known > 0 {
+            let mut target = [0; 32];
+            rng.fill_bytes(&mut target);
+            self.find = Some(self.find(&NodeId::from_bytes(target)));
+        }
+    }
+
+    /// A boot node of which only the key and the address are known is sent a request of a protocol that nobody speaks:
+    /// its record comes with the handshake.
+    fn ask_boot(&mut self) {
+        for enr in self.boot_records.clone() {
+            self.permit(&enr);
+            let _ = self.discv5.add_enr(enr);
+        }
+        self.contacts.clear();
+        for contact in &self.boot {
+            let key = enr::k256::ecdsa::VerifyingKey::from_sec1_bytes(&contact.key.to_compressed());
+            let Ok(key) = key else { continue };
+            self.permits.add(&self.discv5, contact.address.ip());
+            let to = NodeContact::new(key.into(), contact.address, None);
+            let asked = self.discv5.talk_req(to, Vec::new(), Vec::new());
+            self.contacts.push(Box::pin(async move {
+                let _ = asked.await;
+            }));
+        }
+    }
+
+    fn permit(&mut self, enr: &Enr) {
+        for ip in [enr.ip4().map(IpAddr::V4), enr.ip6().map(IpAddr::V6)].into_iter().flatten() {
+            self.permits.add(&self.discv5, ip);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Round {
+    Events,
+    Jobs,
+}
+
+fn config(socket: Arc<UdpSocket>, slot: &Slot, jobs: &Collect) -> std::io::Result<discv5::Config> {
+    let (ipv4, ipv6) =
+        if socket.local_addr()?.is_ipv4() { (Some(socket), None) } else { (None, Some(socket)) };
+    let mut config = ConfigBuilder::new(ListenConfig::FromSockets { ipv4, ipv6 });
+    config
+        .enable_packet_filter()
+        .filter_rate_limiter(None)
+        .filter_max_nodes_per_ip(None)
+        .filter_max_bans_per_ip(None)
+        .ip_limit()
+        .table_filter(slot.filter())
+        // Our machine of v4 counts what others say, theirs of v5 included, and signs the record.
+        .disable_enr_update()
+        .auto_nat_listen_duration(None)
+        .executor(Box::new(jobs.clone()));
+    Ok(config.build())
+}
+
+/// The executor of the library: collects its tasks, which are polled elsewhere.
+#[derive(Clone, Default)]
+struct Collect(Arc<Mutex<Vec<Job>>>);
+
+impl Collect {
+    /// The last one first: the service, the sessions, the sender, the reader.
+    fn take(&self) -> Vec<Job> {
+        let mut jobs = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        jobs.reverse();
+        jobs
+    }
+}
+
+impl discv5::Executor for Collect {
+    fn spawn(&self, future: Job) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(future);
+    }
+}
+
+/// One of the tasks has ended, or panicked.
+struct Ended;
+
+fn poll_jobs(jobs: &mut [Job], cx: &mut Context<'_>) -> Result<(), Ended> {
+    for job in jobs {
+        match catch_unwind(AssertUnwindSafe(|| job.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(())) | Err(_) => return Err(Ended),
+        }
+    }
+    Ok(())
+}
+
+/// Addresses that the library may ask, exempt from its bans. The oldest goes when there are more than
+/// [`MAX_V5_PERMITS`].
+#[derive(Debug, Default)]
+struct Permits {
+    known: BTreeSet<IpAddr>,
+    order: VecDeque<IpAddr>,
+}
+
+impl Permits {
+    fn add(&mut self, discv5: &Discv5, ip: IpAddr) {
+        if !self.known.insert(ip) {
+            return;
+        }
+        discv5.permit_ip(ip);
+        self.order.push_back(ip);
+        if self.order.len() > MAX_V5_PERMITS {
+            if let Some(oldest) = self.order.pop_front() {
+                self.known.remove(&oldest);
+                discv5.permit_ip_remove(&oldest);
+                discv5.ban_ip_remove(&oldest);
+            }
+        }
+    }
+}
+
+fn to_enr(record: &Record) -> Option<Enr> {
+    record.to_string().parse().ok()
+}
+
+fn to_record(enr: &Enr) -> Option<Record> {
+    enr.to_base64().parse().ok()
+}
