@@ -1,29 +1,41 @@
 //! The cases. What each shows is its name; `docs/interop.md` keeps the last results.
 
 mod burst;
+mod codes;
+mod discovery;
 mod envelopes;
+mod ethereumjs;
 mod links;
 mod relay;
 mod status;
 
 use anyhow::Result;
 
-use crate::Case;
+use crate::{Case, Peer};
 
 /// Every case with its name.
 pub(crate) fn all() -> Vec<Case> {
     macro_rules! cases {
-        ($($module:ident: $($case:ident),+;)+) => {
-            vec![$($((stringify!($case), $module::$case as fn() -> Result<()>)),+),+]
+        ($($peer:ident $module:ident: $($case:ident),+;)+) => {
+            vec![$($((Peer::$peer, stringify!($case), $module::$case as fn() -> Result<()>)),+),+]
         };
     }
     cases! {
-        links: we_dial_geth, geth_dials_us, both_dial_at_once, geth_restarts, geth_removes_us,
+        Geth links: we_dial_geth, geth_dials_us, both_dial_at_once, geth_restarts, geth_removes_us,
             silence_costs_no_link;
-        status: what_geth_announces_and_changes, what_we_announce_and_change, geth_with_its_default_pow;
-        envelopes: symmetric_to_geth, symmetric_from_geth, asymmetric_to_geth, asymmetric_from_geth,
+        Geth codes: geth_has_too_many_peers, geth_has_us_already, geth_meets_itself, geth_finds_us_useless,
+            geth_quits, geth_dislikes_our_status, geth_takes_our_reasons, geth_takes_our_refusal;
+        Geth discovery: we_bond_with_geth, geth_bonds_with_us, geth_finds_our_new_port_in_our_record,
+            two_geths_meet_through_us, we_meet_a_geth_through_geth;
+        Geth status: what_geth_announces_and_changes, what_we_announce_and_change, geth_with_its_default_pow;
+        Geth envelopes: symmetric_to_geth, symmetric_from_geth, asymmetric_to_geth, asymmetric_from_geth,
             sizes_to_geth, sizes_from_geth, unsigned_from_geth;
-        relay: relay_between_two_geths, a_late_geth_gets_the_whole_pool;
-        burst: five_thousand_to_geth, five_thousand_from_geth, five_thousand_between_two_geths;
+        Geth relay: relay_between_two_geths, a_late_geth_gets_the_whole_pool;
+        Geth burst: five_thousand_to_geth, five_thousand_from_geth, five_thousand_between_two_geths;
+        EthereumJs ethereumjs: we_dial_ethereumjs, ethereumjs_dials_us, capabilities_are_ordered_alike,
+            messages_to_and_from_ethereumjs, pings_keep_the_link_with_ethereumjs, ethereumjs_says_goodbye,
+            ethereumjs_takes_our_goodbyes, ethereumjs_takes_our_refusal, ethereumjs_ends_links_for_its_reasons,
+            we_bond_with_ethereumjs, ethereumjs_bonds_with_us, ethereumjs_finds_us_by_discovery,
+            we_meet_an_ethereumjs_through_ethereumjs;
     }
 }

@@ -1,11 +1,12 @@
 //! A go-ethereum 1.9.7 with Whisper, as a child process on loopback.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use undertone_base::Secret;
@@ -33,12 +34,33 @@ pub(crate) fn program() -> Option<PathBuf> {
     std::env::var_os(VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from)
 }
 
+/// How one is started.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// The least proof of work that it asks for; `None`: what it asks by itself.
+    pub(crate) min_pow: Option<f64>,
+    /// Most peers.
+    pub(crate) max_peers: u16,
+    /// The boot nodes of its discovery v4; `None`: it does not run.
+    pub(crate) discovery: Option<Vec<Enode>>,
+    /// Its node key; `None`: it draws one.
+    pub(crate) key: Option<SecretKey>,
+    /// Whether [`Geth::log`] has everything.
+    pub(crate) trace: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { min_pow: Some(0.002), max_peers: 50, discovery: None, key: None, trace: false }
+    }
+}
+
 /// A running geth; killed on drop, its directory removed.
 pub(crate) struct Geth {
     child: Child,
     home: TempDir,
     ports: (u16, u16),
-    min_pow: Option<f64>,
+    setup: Setup,
     agent: ureq::Agent,
     /// Dialable.
     pub(crate) enode: Enode,
@@ -49,9 +71,14 @@ pub(crate) struct Geth {
 impl Geth {
     /// Starts one that asks for at least `min_pow`; `None`: what it asks by itself.
     pub(crate) fn start(min_pow: Option<f64>) -> Result<Self> {
+        Self::with(Setup { min_pow, ..Setup::default() })
+    }
+
+    /// Starts one.
+    pub(crate) fn with(setup: Setup) -> Result<Self> {
         let home = tempfile::tempdir()?;
         let ports = (free_port()?, free_port()?);
-        let child = spawn(&home, ports, min_pow)?;
+        let child = spawn(&home, ports, &setup)?;
         let config = ureq::Agent::config_builder().timeout_global(Some(CALL)).build();
         // Until it answered, the key is anybody's.
         let enode = Enode::new(
@@ -63,16 +90,32 @@ impl Geth {
             },
         );
         let agent = ureq::Agent::new_with_config(config);
-        let mut geth = Self { child, home, ports, min_pow, agent, enode, version: String::new() };
+        let mut geth = Self { child, home, ports, setup, agent, enode, version: String::new() };
         geth.await_answer()?;
         Ok(geth)
+    }
+
+    /// The lines of its log in which each of these words is.
+    pub(crate) fn log(&self, words: &[&str]) -> Result<Vec<String>> {
+        let log = std::fs::read(self.home.path().join("log"))?;
+        let log = String::from_utf8_lossy(&log);
+        let all = |line: &&str| words.iter().all(|word| line.contains(word));
+        Ok(log.lines().filter(all).map(str::to_owned).collect())
+    }
+
+    /// Asks it to end, as the key combination in a terminal does, and waits until it has.
+    pub(crate) fn quit(&mut self) -> Result<()> {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("a process id")?;
+        kill_process(id, Signal::INT)?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Kills it without a word and starts it again with the same key on the same ports. Its filters and keys of
     /// messages are gone.
     pub(crate) fn restart(&mut self) -> Result<()> {
         self.stop();
-        self.child = spawn(&self.home, self.ports, self.min_pow)?;
+        self.child = spawn(&self.home, self.ports, &self.setup)?;
         let before = self.enode.clone();
         self.await_answer()?;
         ensure!(self.enode == before, "geth came back as {}", self.enode);
@@ -231,25 +274,47 @@ fn request(id: u64, method: &str, params: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
-fn spawn(home: &TempDir, (port, rpc): (u16, u16), min_pow: Option<f64>) -> Result<Child> {
+fn spawn(home: &TempDir, (port, rpc): (u16, u16), setup: &Setup) -> Result<Child> {
     let log = std::fs::File::options().create(true).append(true).open(home.path().join("log"))?;
     let mut command = Command::new(program().context(VARIABLE)?);
     command
         .arg("--datadir")
         .arg(home.path().join("geth"))
-        .args(["--nodiscover", "--maxpeers", "50", "--shh", "--networkid", "99991", "--nat", "none"])
+        .args(["--maxpeers", &setup.max_peers.to_string(), "--shh", "--networkid", "99991", "--nat", "none"])
         .args(["--rpc", "--rpcapi", "shh,admin,net,web3", "--nousb", "--netrestrict", "127.0.0.0/8"])
         .args(["--port", &port.to_string(), "--rpcport", &rpc.to_string()])
         .args(["--ipcdisable", "--cache", "16", "--syncmode", "full"])
+        .args(["--verbosity", if setup.trace { "5" } else { "3" }])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log);
-    if let Some(min_pow) = min_pow {
+    match &setup.discovery {
+        None => command.arg("--nodiscover"),
+        // Without the flag it would ask the boot nodes of the Ethereum of its time.
+        Some(boot) => {
+            let boot: Vec<_> = boot.iter().map(ToString::to_string).collect();
+            command.args(["--bootnodes", &boot.join(",")])
+        }
+    };
+    if let Some(min_pow) = setup.min_pow {
         command.args(["--shh.pow", &min_pow.to_string()]);
+    }
+    if let Some(key) = &setup.key {
+        let file = home.path().join("key");
+        std::fs::write(&file, const_hex::encode(key.secret().expose()))?;
+        command.arg("--nodekey").arg(file);
     }
     command.spawn().context("start geth")
 }
 
+/// A port that is free for TCP and UDP.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    for _ in 0..100 {
+        let tcp = TcpListener::bind("127.0.0.1:0")?;
+        let port = tcp.local_addr()?.port();
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free for TCP and UDP")
 }

@@ -2,9 +2,12 @@
 //! whose peer is absent is reported as ignored, under the name of the variable that gives the peer.
 #![expect(clippy::indexing_slicing, reason = "JSON gives null for what is absent, and a case may fail")]
 
+mod bare;
 mod cases;
 mod compare;
+mod disc;
 mod geth;
+mod js;
 mod ours;
 mod tap;
 mod wire;
@@ -24,18 +27,52 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Cases at once by default. Each has up to three nodes, and proofs of work that must not take a message's life.
 const THREADS: usize = 2;
 
-/// A case: its name and what it does.
-type Case = (&'static str, fn() -> Result<()>);
+/// The foreign end of a case.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Peer {
+    EthereumJs,
+    Geth,
+}
+
+impl Peer {
+    const ALL: [Self; 2] = [Self::Geth, Self::EthereumJs];
+
+    /// The variable that gives it.
+    const fn variable(self) -> &'static str {
+        match self {
+            Self::EthereumJs => js::VARIABLE,
+            Self::Geth => geth::VARIABLE,
+        }
+    }
+
+    /// Why it is not there, if so.
+    fn absent(self) -> Option<String> {
+        match self {
+            Self::EthereumJs => js::directory().err().map(|why| format!("{why:#}")),
+            Self::Geth => geth::program().is_none().then(|| format!("{} is not set", geth::VARIABLE)),
+        }
+    }
+}
+
+/// A case: its peer, its name, and what it does.
+type Case = (Peer, &'static str, fn() -> Result<()>);
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
-    let absent = geth::program().is_none();
-    let trial = |(name, case): Case| {
-        let run = move || case().map_err(|error| Failed::from(format!("{error:#}")));
-        Trial::test(name, run).with_kind(geth::VARIABLE).with_ignored_flag(absent)
-    };
-    libtest_mimic::run(&arguments, cases::all().into_iter().map(trial).collect()).exit_code()
+    let mut trials = Vec::new();
+    for peer in Peer::ALL {
+        let cases: Vec<Case> = cases::all().into_iter().filter(|case| case.0 == peer).collect();
+        let absent = peer.absent();
+        if let Some(why) = absent.as_ref().filter(|_| !arguments.list) {
+            eprintln!("interop: {why}: {} cases are skipped (docs/interop.md)", cases.len());
+        }
+        trials.extend(cases.into_iter().map(|(_, name, case)| {
+            let run = move || case().map_err(|error| Failed::from(format!("{error:#}")));
+            Trial::test(name, run).with_kind(peer.variable()).with_ignored_flag(absent.is_some())
+        }));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// A public chat.

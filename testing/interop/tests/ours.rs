@@ -242,3 +242,13 @@ impl Heard {
 fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// A fresh key of a node.
+pub(crate) fn node_key() -> Result<NodeKey> {
+    Ok(NodeKey::random(&mut Environment::system()?.rng()))
+}
+
+/// A port of loopback on which nobody listens.
+pub(crate) fn closed_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

@@ -19,6 +19,7 @@ use undertone_whisper::wire::{PacketCode, Status};
 use undertone_whisper::{Advertise, Input, PeerId, Pow, Transmit, TransportConfig, WhisperTransport};
 
 use crate::DEADLINE;
+use crate::ours::node_key;
 
 /// What the machine is asked to do.
 enum Act {
@@ -54,11 +55,16 @@ pub(crate) struct Wire {
 impl Wire {
     /// Listens on loopback, asks its peers for nothing and for a PoW of `min_pow`.
     pub(crate) fn start(min_pow: Pow) -> Result<Self> {
+        Self::with_key(node_key()?, min_pow)
+    }
+
+    /// The same, under this key.
+    pub(crate) fn with_key(key: NodeKey, min_pow: Pow) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let env = Environment::system()?;
         let tasks = Tasks::new(runtime.handle().clone());
         let offer = Offer { capability: Capability::new("shh", 6), length: 128 };
-        let mut config = NetConfig::new(NodeKey::random(&mut env.rng()), "Undertone/interop", vec![offer]);
+        let mut config = NetConfig::new(key, "Undertone/interop", vec![offer]);
         config.listen = Some(([127, 0, 0, 1], 0).into());
         let (net, events) = runtime.block_on(Net::start(config, &env, &tasks))?;
 

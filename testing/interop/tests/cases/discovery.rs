@@ -1,0 +1,109 @@
+//! Discovery v4: endpoints proved, nodes asked for, records exchanged, with geth on either end.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use undertone_devp2p::{Endpoint, Enode};
+use undertone_net::Direction;
+use undertone_support::until;
+use undertone_whisper::Pow;
+
+use crate::DEADLINE;
+use crate::disc::Disc;
+use crate::geth::{Geth, Setup};
+use crate::ours::{closed_port, node_key};
+use crate::text;
+use crate::wire::Wire;
+
+/// Time for what waits for a node to be checked once more: geth checks one every 0 to 10 s.
+const CHECKED: Duration = Duration::from_secs(60);
+
+/// A geth that finds others, starting from these.
+fn finding(boot: Vec<Enode>) -> Result<Geth> {
+    Geth::with(Setup { discovery: Some(boot), ..Setup::default() })
+}
+
+/// One that dials nobody by itself, because a third of its peers is none. Its discovery rests after the first lookups
+/// then; one that goes on forgets, for half a minute or so, nodes that know nobody to tell of.
+fn still(boot: Vec<Enode>) -> Result<Geth> {
+    Geth::with(Setup { discovery: Some(boot), max_peers: 2, ..Setup::default() })
+}
+
+/// geth is our boot node: our Ping first.
+pub(super) fn we_bond_with_geth() -> Result<()> {
+    let geth = finding(Vec::new())?;
+    let disc = Disc::start(node_key()?, 0, vec![geth.enode.clone()])?;
+    let found = disc.await_found(geth.enode.key(), DEADLINE)?;
+    ensure!(found == geth.enode, "found {found}, not {}", geth.enode);
+    disc.await_alive(geth.enode.key())?;
+    same_record(&disc, &geth)
+}
+
+/// We are geth's boot node: its Ping first.
+pub(super) fn geth_bonds_with_us() -> Result<()> {
+    let disc = Disc::start(node_key()?, 0, Vec::new())?;
+    let geth = finding(vec![disc.enode()])?;
+    let found = disc.await_found(geth.enode.key(), DEADLINE)?;
+    ensure!(found == geth.enode, "found {found}, not {}", geth.enode);
+    same_record(&disc, &geth)
+}
+
+/// geth answers our question for its record with what it shows its user.
+fn same_record(disc: &Disc, geth: &Geth) -> Result<()> {
+    let record = disc.request_record(&geth.enode, DEADLINE)?.context("geth gave no record")?;
+    let shown = geth.call("admin_nodeInfo", json!([]))?;
+    ensure!(record.to_string() == text(&shown["enr"])?, "record {record}, geth shows {}", shown["enr"]);
+    Ok(())
+}
+
+/// geth keeps us as a static peer under an RLPx port that we have left. It asks us for our record, and dials the port
+/// that the record says.
+pub(super) fn geth_finds_our_new_port_in_our_record() -> Result<()> {
+    let key = node_key()?;
+    let wire = Wire::with_key(key.clone(), Pow::STATUS_LARGE)?;
+    let tcp = wire.enode().endpoint().context("an endpoint")?.tcp;
+    let disc = Disc::start(key, tcp, Vec::new())?;
+    let geth = still(vec![disc.enode()])?;
+    disc.await_found(geth.enode.key(), DEADLINE)?;
+    let discovery = disc.enode().endpoint().context("an endpoint")?.clone();
+    geth.add_peer(&Enode::new(*disc.enode().key(), Endpoint { tcp: closed_port()?, ..discovery }))?;
+    let link = wire.await_link(1)?;
+    ensure!(link.direction == Direction::Inbound, "{link:?}");
+    let peers = geth.shh_peers()?;
+    let record = peers.first().map(|peer| peer["enr"].clone());
+    ensure!(record == Some(json!(disc.record().to_string())), "record {record:?}, not {}", disc.record());
+    Ok(())
+}
+
+/// Two geths that know nobody but us meet.
+pub(super) fn two_geths_meet_through_us() -> Result<()> {
+    let disc = Disc::start(node_key()?, 0, Vec::new())?;
+    let one = finding(vec![disc.enode()])?;
+    let two = finding(vec![disc.enode()])?;
+    let knows = |geth: &Geth, other: &Geth| {
+        let id = other.enode.to_string();
+        geth.shh_peers().unwrap_or_default().iter().any(|peer| {
+            peer["enode"].as_str().is_some_and(|enode| enode.split('@').next() == id.split('@').next())
+        })
+    };
+    let met = until(CHECKED, || knows(&one, &two) && knows(&two, &one));
+    ensure!(met, "they did not meet: {:?} and {:?}", one.shh_peers()?, two.shh_peers()?);
+    Ok(())
+}
+
+/// We know one geth, which knows another: it tells us of that.
+pub(super) fn we_meet_a_geth_through_geth() -> Result<()> {
+    let known = still(Vec::new())?;
+    let other = still(vec![known.enode.clone()])?;
+    let disc = Disc::start(node_key()?, 0, vec![known.enode.clone()])?;
+    disc.await_found(known.enode.key(), DEADLINE)?;
+    let mut closest = Vec::new();
+    let told = until(CHECKED, || {
+        closest = disc.lookup(other.enode.key()).unwrap_or_default();
+        closest.first().is_some_and(|contact| contact.to_enode() == other.enode)
+    });
+    ensure!(told, "the closest are {closest:?}");
+    disc.await_found(other.enode.key(), DEADLINE)?;
+    same_record(&disc, &other)
+}
