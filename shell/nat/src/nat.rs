@@ -18,6 +18,8 @@ use crate::status::{Method, NatStatus};
 #[derive(Clone, Debug)]
 pub struct Nat {
     status: watch::Receiver<NatStatus>,
+    /// Without a keeper nobody else holds it, and whoever waits for a change would be told of its end.
+    _idle: Option<Arc<watch::Sender<NatStatus>>>,
     _guard: Arc<DropGuard>,
 }
 
@@ -39,13 +41,16 @@ impl Nat {
         let (publish, status) = watch::channel(first);
         config.ports.retain(|port| port.internal != 0);
         config.ports.truncate(MAX_PORTS);
-        if !config.ports.is_empty() && !Family::of(config.mode).is_empty() {
+        let idle = if config.ports.is_empty() || Family::of(config.mode).is_empty() {
+            Some(Arc::new(publish))
+        } else {
             tasks.spawn("nat", Keeper::new(config, env.clone(), stop.clone(), publish).run());
-        }
-        Self { status, _guard: Arc::new(stop.drop_guard()) }
+            None
+        };
+        Self { status, _idle: idle, _guard: Arc::new(stop.drop_guard()) }
     }
 
-    /// How it stands, now and whenever it changes.
+    /// How it stands, now and whenever it changes. Waiting for a change fails once the node has stopped.
     pub fn status(&self) -> watch::Receiver<NatStatus> {
         self.status.clone()
     }
