@@ -35,7 +35,7 @@ fn packet(c: &mut Criterion) {
     let (count, size) = PACKET;
     let mut group = c.benchmark_group("B1 lanes, hashes of 425 B");
     group.throughput(Throughput::Elements(count as u64));
-    let texts: Vec<_> = (0..count).map(|i| random_bytes(size + i)[i..].to_vec()).collect();
+    let texts: Vec<_> = (0..count).map(|_| random_bytes(size)).collect();
     let inputs: Vec<_> = texts.iter().map(|text| Input::new(text)).collect();
     let mut out = vec![[0; 32]; count];
     for backend in backends() {
