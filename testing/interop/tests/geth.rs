@@ -195,6 +195,13 @@ impl Geth {
         Ok(peers.as_array().context("admin_peers")?.iter().filter(speaks).cloned().collect())
     }
 
+    /// Whether the node of this key is such a peer.
+    pub(crate) fn has_peer(&self, key: &PublicKey) -> bool {
+        let name = const_hex::encode(key.to_xy());
+        let is_it = |peer: &Value| peer["enode"].as_str().is_some_and(|enode| enode.contains(&name));
+        self.shh_peers().is_ok_and(|peers| peers.iter().any(is_it))
+    }
+
     /// The id of the key that geth derives from a name; it is checked to be the one that we derive.
     pub(crate) fn topic_key(&self, name: &str) -> Result<Value> {
         let id = self.call("shh_generateSymKeyFromPassword", json!([name]))?;

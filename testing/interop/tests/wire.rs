@@ -87,7 +87,7 @@ impl Wire {
 
     /// Stays connected to a node from now on.
     pub(crate) fn dial(&self, enode: &Enode) {
-        self.net.add_static(enode.clone());
+        let _ = self.net.add_static(enode.clone());
     }
 
     /// Waits for the `count`-th link since the start.

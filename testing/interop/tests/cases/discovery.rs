@@ -1,4 +1,5 @@
-//! Discovery v4: endpoints proved, nodes asked for, records exchanged, with geth on either end.
+//! Discovery v4: endpoints proved, nodes asked for, records exchanged, with geth on either end. Ours runs v5.1 on the
+//! same port.
 
 use std::time::Duration;
 
@@ -37,7 +38,9 @@ pub(super) fn we_bond_with_geth() -> Result<()> {
     let found = disc.await_found(geth.enode.key(), DEADLINE)?;
     ensure!(found == geth.enode, "found {found}, not {}", geth.enode);
     disc.await_alive(geth.enode.key())?;
-    same_record(&disc, &geth)
+    disc.ping(&geth.enode).context("geth does not answer a ping")?;
+    same_record(&disc, &geth)?;
+    disc.stop()
 }
 
 /// We are geth's boot node: its Ping first.
@@ -46,12 +49,13 @@ pub(super) fn geth_bonds_with_us() -> Result<()> {
     let geth = finding(vec![disc.enode()])?;
     let found = disc.await_found(geth.enode.key(), DEADLINE)?;
     ensure!(found == geth.enode, "found {found}, not {}", geth.enode);
-    same_record(&disc, &geth)
+    same_record(&disc, &geth)?;
+    disc.stop()
 }
 
 /// geth answers our question for its record with what it shows its user.
 fn same_record(disc: &Disc, geth: &Geth) -> Result<()> {
-    let record = disc.request_record(&geth.enode, DEADLINE)?.context("geth gave no record")?;
+    let record = disc.request_record(&geth.enode).context("geth gave no record")?;
     let shown = geth.call("admin_nodeInfo", json!([]))?;
     ensure!(record.to_string() == text(&shown["enr"])?, "record {record}, geth shows {}", shown["enr"]);
     Ok(())
@@ -81,15 +85,9 @@ pub(super) fn two_geths_meet_through_us() -> Result<()> {
     let disc = Disc::start(node_key()?, 0, Vec::new())?;
     let one = finding(vec![disc.enode()])?;
     let two = finding(vec![disc.enode()])?;
-    let knows = |geth: &Geth, other: &Geth| {
-        let id = other.enode.to_string();
-        geth.shh_peers().unwrap_or_default().iter().any(|peer| {
-            peer["enode"].as_str().is_some_and(|enode| enode.split('@').next() == id.split('@').next())
-        })
-    };
-    let met = until(CHECKED, || knows(&one, &two) && knows(&two, &one));
+    let met = until(CHECKED, || one.has_peer(two.enode.key()) && two.has_peer(one.enode.key()));
     ensure!(met, "they did not meet: {:?} and {:?}", one.shh_peers()?, two.shh_peers()?);
-    Ok(())
+    disc.stop()
 }
 
 /// We know one geth, which knows another: it tells us of that.
@@ -100,10 +98,13 @@ pub(super) fn we_meet_a_geth_through_geth() -> Result<()> {
     disc.await_found(known.enode.key(), DEADLINE)?;
     let mut closest = Vec::new();
     let told = until(CHECKED, || {
-        closest = disc.lookup(other.enode.key()).unwrap_or_default();
-        closest.first().is_some_and(|contact| contact.to_enode() == other.enode)
+        closest = disc.lookup(other.enode.key());
+        closest.first() == Some(&other.enode)
     });
     ensure!(told, "the closest are {closest:?}");
     disc.await_found(other.enode.key(), DEADLINE)?;
-    same_record(&disc, &other)
+    let resolved = disc.resolve(other.enode.key());
+    ensure!(resolved.as_ref() == Some(&other.enode), "resolved {resolved:?}, not {}", other.enode);
+    same_record(&disc, &other)?;
+    disc.stop()
 }
