@@ -3,21 +3,23 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use undertone_base::{FaultClass, Severity, Unix};
 use undertone_crypto::PublicKey;
-use undertone_devp2p::{Capability, Closed, Config, Enode, NodeKey, Offer, Shared};
-
-use crate::limits::MAX_PEERS;
+use undertone_devp2p::discv4::Network;
+use undertone_devp2p::{Capability, Closed, Config, DisconnectReason, Enode, NodeKey, Offer, Shared};
+use undertone_peers::limits::{DIAL_RATIO, MAX_PEERS};
+use undertone_peers::{Ending, LinkId, Remembered};
 
 /// A connection. Never reused within a run.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct PeerId(pub(crate) u64);
+pub struct PeerId(pub(crate) LinkId);
 
 impl PeerId {
     /// Its number, for logs and for maps of other layers.
     pub const fn number(self) -> u64 {
-        self.0
+        self.0.number()
     }
 }
 
@@ -42,6 +44,15 @@ pub enum Direction {
     Inbound,
 }
 
+impl Direction {
+    pub(crate) const fn of(direction: undertone_peers::Direction) -> Self {
+        match direction {
+            undertone_peers::Direction::Dialled(_) => Self::Dialled,
+            undertone_peers::Direction::Inbound => Self::Inbound,
+        }
+    }
+}
+
 /// What a node is on the network.
 #[derive(Clone, Debug)]
 pub struct NetConfig {
@@ -55,14 +66,27 @@ pub struct NetConfig {
     pub listen: Option<SocketAddr>,
     /// Whom it dials, and dials again whenever they are not connected.
     pub static_peers: Vec<Enode>,
-    /// Peers at once. Those that we dial may exceed it, but count.
+    /// Whom it lets in whatever the limits.
+    pub trusted: Vec<PublicKey>,
+    /// Peers at once. Static and trusted ones may exceed it, but count. Fewer when the process may not open so many
+    /// sockets.
     pub max_peers: usize,
+    /// Whether it also dials whom [`Net::found`](crate::Net::found) names, whom it remembers, and boot nodes.
+    pub dynamic: bool,
+    /// Of `max_peers`, one in so many is dialled by its own choice, the others are for those that come.
+    pub dial_ratio: usize,
+    /// The networks of which peers are dialled and let in; none means all.
+    pub restrict: Vec<Network>,
+    /// Dialled when there is nobody else, if `dynamic`.
+    pub boot: Vec<Enode>,
+    /// What an earlier run gave with [`Net::memory`](crate::Net::memory): dialled first, if `dynamic`.
+    pub remembered: Vec<Remembered>,
     /// Largest message of a capability in bytes, decompressed.
     pub max_message: usize,
 }
 
 impl NetConfig {
-    /// One that neither listens nor dials, with the limits of the originals.
+    /// One that neither listens nor dials anybody but static peers, with the limits of the originals.
     pub fn new(key: NodeKey, client: &str, offers: Vec<Offer>) -> Self {
         Self {
             key,
@@ -70,7 +94,13 @@ impl NetConfig {
             offers,
             listen: None,
             static_peers: Vec::new(),
+            trusted: Vec::new(),
             max_peers: MAX_PEERS,
+            dynamic: false,
+            dial_ratio: DIAL_RATIO,
+            restrict: Vec::new(),
+            boot: Vec::new(),
+            remembered: Vec::new(),
             max_message: Config::MAX_MESSAGE,
         }
     }
@@ -217,6 +247,32 @@ impl LinkEnd {
             Self::Io(_) => "net.io",
         }
     }
+
+    /// What the peer manager makes of it; `proved` if both Hellos were there. Before that nothing is held against a
+    /// key: whoever replays a recorded auth gets that far with another's.
+    pub(crate) const fn ending(&self, proved: bool) -> Ending {
+        match self {
+            Self::Session(Closed::ByPeer(reason)) if !proved || refusal(*reason) => Ending::Refused(*reason),
+            Self::Session(Closed::ByPeer(_) | Closed::ByUs(_)) => Ending::Clean,
+            Self::Session(Closed::Fault(fault)) if proved => Ending::Fault(fault.fault()),
+            // It took nothing for too long, and our memory meanwhile.
+            Self::Io(io::ErrorKind::TimedOut) if proved => Ending::Fault(FaultClass::peer(Severity::Mild)),
+            Self::Session(Closed::Fault(_)) | Self::Io(_) => Ending::Broken,
+        }
+    }
+}
+
+/// Whether the reason says that there is no place for us: geth looks again after the Hellos.
+const fn refusal(reason: DisconnectReason) -> bool {
+    matches!(
+        reason,
+        DisconnectReason::ALREADY_CONNECTED
+            | DisconnectReason::INCOMPATIBLE_VERSION
+            | DisconnectReason::SELF
+            | DisconnectReason::TOO_MANY_PEERS
+            | DisconnectReason::UNEXPECTED_IDENTITY
+            | DisconnectReason::USELESS_PEER
+    )
 }
 
 impl fmt::Display for LinkEnd {
@@ -247,4 +303,14 @@ pub struct PeerView {
     pub capabilities: Vec<Capability>,
     /// Since when, by the wall clock.
     pub since: Unix,
+    /// Whether it is a static peer.
+    pub fixed: bool,
+    /// Whether it is trusted.
+    pub trusted: bool,
+    /// Points for usefulness, in thousandths, as the peer manager counts them; they halve with time.
+    pub usefulness: u64,
+    /// Points for faults, in thousandths; enough of them are a ban.
+    pub faults: u64,
+    /// Time of the last answered ping.
+    pub rtt: Option<Duration>,
 }

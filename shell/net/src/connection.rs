@@ -20,23 +20,23 @@ use tokio_util::sync::{CancellationToken, PollSender};
 use undertone_base::{Mono, Now};
 use undertone_crypto::PublicKey;
 use undertone_devp2p::{Admission, Closed, DisconnectReason, Event, Hello, SendError, Session, Shared};
+use undertone_peers::{self as peers, DialId};
 
 use crate::config::{Direction, LinkEnd, NetEvent};
 use crate::limits::{GOODBYE_TIMEOUT, MAX_BATCHES, READ_BUFFER, WRITE_TIMEOUT};
+use crate::mailbox::{Inbox, Mailbox, Outgoing, mailbox};
 use crate::net::Inner;
-use crate::registry::{Established, Inbox, Mailbox, Outgoing, Slot, mailbox};
+use crate::registry::{Established, Pending, Slot};
 use crate::stats::add;
 
 /// A socket that just connected.
 pub(crate) struct Fresh {
     pub(crate) stream: TcpStream,
     pub(crate) address: SocketAddr,
-    /// Whom we dialled, if we did.
-    pub(crate) dialled: Option<PublicKey>,
-    /// Ends the connection; a goodbye is said first.
-    pub(crate) stop: CancellationToken,
+    /// By which attempt and whom we dialled, if we did.
+    pub(crate) dialled: Option<(DialId, PublicKey)>,
     /// Given back when the handshake is over.
-    pub(crate) pending: Option<OwnedSemaphorePermit>,
+    pub(crate) pending: Option<(OwnedSemaphorePermit, Pending)>,
 }
 
 /// Runs a connection to its end. The result is how long it was established, if it was.
@@ -50,11 +50,10 @@ struct Connection {
     net: Arc<Inner>,
     stream: TcpStream,
     address: SocketAddr,
-    direction: Direction,
+    direction: peers::Direction,
     session: Session,
     rng: StdRng,
-    stop: CancellationToken,
-    pending: Option<OwnedSemaphorePermit>,
+    pending: Option<(OwnedSemaphorePermit, Pending)>,
     slot: Option<Slot>,
     key: Option<PublicKey>,
     since: Option<Mono>,
@@ -83,12 +82,14 @@ struct Connection {
 
 impl Connection {
     fn new(net: Arc<Inner>, fresh: Fresh) -> Self {
-        let Fresh { stream, address, dialled, stop, pending } = fresh;
+        let Fresh { stream, address, dialled, pending } = fresh;
         let mut rng = net.env.rng();
         let (now, config) = (net.env.now(), net.session.clone());
         let (direction, session) = match dialled {
-            Some(remote) => (Direction::Dialled, Session::dial(config, remote, now, &mut rng)),
-            None => (Direction::Inbound, Session::accept(config, now)),
+            Some((dial, remote)) => {
+                (peers::Direction::Dialled(dial), Session::dial(config, remote, now, &mut rng))
+            }
+            None => (peers::Direction::Inbound, Session::accept(config, now)),
         };
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%address, %error, "no TCP_NODELAY");
@@ -102,7 +103,6 @@ impl Connection {
             direction,
             session,
             rng,
-            stop,
             pending,
             slot: None,
             key: None,
@@ -125,7 +125,10 @@ impl Connection {
 
     async fn drive(&mut self) -> LinkEnd {
         loop {
-            if let Some(end) = self.turn() {
+            let lane = self.lane().await;
+            let end = self.turn();
+            drop(lane);
+            if let Some(end) = end {
                 return end;
             }
             if std::mem::take(&mut self.more) {
@@ -133,6 +136,14 @@ impl Connection {
             } else {
                 self.wait().await;
             }
+        }
+    }
+
+    /// A place among the few whose handshake may compute at this moment, while there is one to do.
+    async fn lane(&self) -> Option<OwnedSemaphorePermit> {
+        match self.slot {
+            Some(_) => None,
+            None => Arc::clone(&self.net.handshakes).acquire_owned().await.ok(),
         }
     }
 
@@ -165,9 +176,6 @@ impl Connection {
     fn goodbye_asked(&mut self) -> Option<DisconnectReason> {
         if self.net.stop.is_cancelled() {
             return Some(DisconnectReason::QUITTING);
-        }
-        if self.stop.is_cancelled() {
-            return Some(DisconnectReason::REQUESTED);
         }
         self.closing.take().or_else(|| self.inbox.close.try_recv().ok())
     }
@@ -225,12 +233,15 @@ impl Connection {
                 Event::Message { capability, code, payload } => {
                     if let Some(slot) = self.slot.as_ref().filter(|_| self.since.is_some()) {
                         add(&self.net.stats.messages_in, 1);
-                        let peer = slot.peer;
+                        let peer = slot.peer();
                         self.outbox.push_back(NetEvent::Message { peer, capability, code, payload });
                     }
                 }
                 Event::Closed(closed) => return Some(LinkEnd::Session(closed)),
             }
+        }
+        if let (Some(rtt), Some(slot)) = (self.session.take_rtt(), &self.slot) {
+            slot.answered(rtt);
         }
         None
     }
@@ -251,7 +262,7 @@ impl Connection {
     fn established(&mut self, now: Now, hello: &Hello, shared: Vec<Shared>) {
         let (Some(slot), Some(key)) = (&self.slot, self.key) else { return };
         let client = String::from_utf8_lossy(&hello.client).into_owned();
-        let established = Established { client: client.clone(), shared: shared.clone(), since: now.unix };
+        let established = Established { client: client.clone(), shared: shared.clone() };
         if let Err(reason) = slot.establish(established) {
             self.session.disconnect(reason);
             return;
@@ -259,7 +270,7 @@ impl Connection {
         self.net.stats.handshakes_ok.fetch_add(1, Ordering::Relaxed);
         self.since = Some(now.mono);
         self.pending = None;
-        let (peer, address, direction) = (slot.peer, self.address, self.direction);
+        let (peer, address, direction) = (slot.peer(), self.address, Direction::of(self.direction));
         tracing::debug!(%peer, %address, ?direction, "connected");
         self.outbox.push_back(NetEvent::Connected { peer, key, address, direction, client, shared });
     }
@@ -329,7 +340,7 @@ impl Connection {
         if let Some(slot) = &self.slot
             && std::mem::take(&mut self.writable_owed)
         {
-            self.outbox.push_back(NetEvent::Writable { peer: slot.peer, written: self.taken });
+            self.outbox.push_back(NetEvent::Writable { peer: slot.peer(), written: self.taken });
             self.hand_over();
         }
     }
@@ -344,12 +355,12 @@ impl Connection {
             (false, true) => None,
         };
         self.reserving = !self.outbox.is_empty();
-        let Self { stream, stop, inbox, backlog, closing, events, .. } = self;
+        let Self { net, stream, inbox, backlog, closing, events, .. } = self;
         let mut arrived = None;
         let mut open = None;
         tokio::select! {
             biased;
-            () = stop.cancelled() => {}
+            () = net.stop.cancelled() => {}
             reason = inbox.close.recv() => *closing = reason,
             message = inbox.messages.recv(), if backlog.is_none() => arrived = message,
             () = sleep(timer.unwrap_or_default()), if timer.is_some() => {}
@@ -373,7 +384,12 @@ impl Connection {
 
     async fn finish(mut self, end: LinkEnd) -> Option<Duration> {
         let lived = self.since.map(|since| self.net.env.now().mono.since(since));
-        let peer = self.slot.take().map(|slot| slot.peer);
+        let slot = self.slot.take();
+        let peer = slot.as_ref().map(Slot::peer);
+        if let Some(slot) = slot {
+            slot.end(end.ending(lived.is_some()));
+        }
+        self.pending = None;
         self.report(end, peer.is_some());
         if let Some(peer) = peer.filter(|_| lived.is_some()) {
             self.outbox.push_back(NetEvent::Disconnected { peer, closed: end });

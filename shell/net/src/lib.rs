@@ -1,19 +1,26 @@
-//! RLPx over TCP: a listener, a dialler for static peers, and one task per connection that runs a devp2p session.
+//! RLPx over TCP: a listener, a dialler, one task per connection that runs a devp2p session, and the peer manager
+//! that decides about all of them.
 //!
-//! Implements `devp2p.md` 2.8 to 2.10 and, of section 7, the limits, the admission and the static peers. Left out, for
-//! later: discovery, port mapping, dynamic dialling, trusted peers, lists of allowed networks.
+//! Implements `devp2p.md` 2.8 to 2.10 and joins section 7, which `undertone_peers` implements, to sockets. Left out:
+//! discovery and port mapping, which are crates of their own and meet this one in the node.
 //!
 //! ```text
-//!             Net ── send, disconnect ──▶ mailbox of each peer (bounded: Full) ─┐
-//!   node ◀── events (bounded: the peer waits) ◀── connection task: Session ◀────┘
-//!                                                        ▲ │ bytes
-//!   listener ── accept, throttle ── socket ──────────────┤ ▼
-//!   dialler of each static peer ── connect ── socket ────┘ peer
+//!   node ── send, disconnect ──▶ mailbox of each link (bounded: Full) ─┐
+//!     ▲                                                                │
+//!     └── events (bounded: the peer waits) ── connection task: Session ┤ bytes ◀▶ peer
+//!                                                 ▲        │ admit, establish, closed
+//!   listener ── accept? ── socket ────────────────┤        ▼
+//!   dialler ◀── poll_dial ── connect ── socket ───┘   Registry: Peers and mailboxes, one lock
+//!                                                          │ hungry, unresolved, memory (watched: the newest counts)
+//!   discovery ── found, resolved ─────────────────────────▶│ trust, ban, static …
 //! ```
 //!
 //! # Invariants
 //! - One task owns a socket and its session; nothing else touches them.
-//! - A peer is known under one key once: a second link is refused (0x05), whoever made it.
+//! - Every decision about a peer is the manager's: this crate has no rule of its own.
+//! - A peer is known under one key once: a second link is refused (0x05), whoever made it, or takes its place.
+//! - Before the cryptography of a handshake come the checks of the address (banned, restricted, throttled, too many of
+//!   one host), of the size and of the point; [`limits::HANDSHAKES_AT_ONCE`] compute at a time.
 //! - Per peer events come in order: `Connected`, messages, `Disconnected`; none after that, none without the first.
 //! - What a peer can make us hold is bounded: one read and one unfinished frame of it, [`limits::QUEUED_BYTES`] and
 //!   twice the session's own queue towards it. A peer that takes nothing for 20 s is cut.
@@ -36,7 +43,7 @@
 //! let listen = Some("127.0.0.1:0".parse()?);
 //! let (bob, mut to_bob) = Net::start(NetConfig { listen, ..config() }, &env, &tasks).await?;
 //! let (alice, mut to_alice) = Net::start(config(), &env, &tasks).await?;
-//! alice.add_static(bob.enode());
+//! alice.add_static(bob.enode())?;
 //! let Some(NetEvent::Connected { peer, .. }) = to_alice.recv().await else { panic!() };
 //! alice.send(peer, 0, 1, b"hello".to_vec())?;
 //! while !matches!(to_bob.recv().await, Some(NetEvent::Message { .. })) {}
@@ -48,13 +55,12 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod address;
-mod backoff;
 mod config;
 mod connection;
 mod dial;
 pub mod limits;
 mod listen;
+mod mailbox;
 mod net;
 mod registry;
 mod stats;

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
+use undertone_peers::limits::MAX_PENDING;
 use undertone_runtime::Tasks;
 
 use crate::connection::{self, Fresh};
-use crate::limits::{ACCEPT_PAUSE, ACCEPT_PAUSE_MAX, MAX_PENDING};
+use crate::limits::{ACCEPT_PAUSE, ACCEPT_PAUSE_MAX};
 use crate::net::Inner;
-use crate::stats::add;
 
-/// Accepts until the network stops. Nothing is accepted while [`MAX_PENDING`] connections are in their handshake.
+/// Accepts until the network stops. Nothing is accepted while [`MAX_PENDING`] connections are in their handshake: they
+/// stay in the backlog of the system. Whom the peer manager refuses costs a system call and no cryptography.
 pub(crate) async fn accept(net: Arc<Inner>, listener: TcpListener, tasks: Tasks) {
     let pending = Arc::new(Semaphore::new(MAX_PENDING));
     let mut pause = None;
@@ -30,11 +31,15 @@ pub(crate) async fn accept(net: Arc<Inner>, listener: TcpListener, tasks: Tasks)
         match accepted {
             Ok((stream, address)) => {
                 pause = None;
-                if !net.registry.throttle(address.ip(), net.env.now().mono) {
-                    add(&net.stats.throttled, 1);
-                    continue;
-                }
-                let fresh = Fresh { stream, address, dialled: None, stop: stop.clone(), pending: permit };
+                let pending = match net.registry.accept(address.ip()) {
+                    Ok(pending) => pending,
+                    Err(refusal) => {
+                        net.stats.refused(refusal.code());
+                        continue;
+                    }
+                };
+                let fresh =
+                    Fresh { stream, address, dialled: None, pending: permit.map(|permit| (permit, pending)) };
                 let net = Arc::clone(&net);
                 tasks.spawn("net.peer", async move {
                     connection::run(net, fresh).await;

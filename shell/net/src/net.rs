@@ -1,18 +1,23 @@
 //! The handle and what its tasks share.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use undertone_base::FaultClass;
 use undertone_crypto::PublicKey;
 use undertone_devp2p::{Config, DisconnectReason, Endpoint, Enode, Host};
-use undertone_runtime::{Environment, Tasks};
+use undertone_peers::{BanTarget, Counts, Remembered, Source, StaticError};
+use undertone_runtime::{Environment, FileLimit, Tasks};
 
 use crate::config::{NetConfig, NetError, NetEvent, PeerId, PeerView, SendRefused};
-use crate::limits::{EVENTS, MAX_DIALS};
-use crate::registry::{Outgoing, Registry};
+use crate::limits::{EVENTS, HANDSHAKES_AT_ONCE};
+use crate::mailbox::Outgoing;
+use crate::registry::Registry;
 use crate::stats::{Counters, Stats};
 use crate::{dial, listen};
 
@@ -21,7 +26,6 @@ use crate::{dial, listen};
 #[derive(Clone, Debug)]
 pub struct Net {
     inner: Arc<Inner>,
-    tasks: Tasks,
     enode: Arc<Enode>,
     _guard: Arc<DropGuard>,
 }
@@ -34,13 +38,15 @@ pub(crate) struct Inner {
     pub(crate) registry: Arc<Registry>,
     pub(crate) stats: Stats,
     pub(crate) stop: CancellationToken,
-    pub(crate) dials: Semaphore,
+    /// For the cryptography of handshakes.
+    pub(crate) handshakes: Arc<Semaphore>,
     /// Overflow: the connection waits and does not read its peer meanwhile.
     pub(crate) events: mpsc::Sender<NetEvent>,
 }
 
 impl Net {
-    /// Listens, and begins to dial the static peers. May be cancelled: nothing has started then.
+    /// Listens, and begins to dial. May be cancelled: nothing has started then. The limit of open files is raised as
+    /// far as the process may.
     ///
     /// Events must be taken without long pauses: while they wait the peers are not read, and after 30 s of that their
     /// links end as timed out. When the receiver is dropped all links end.
@@ -52,15 +58,11 @@ impl Net {
         env: &Environment,
         tasks: &Tasks,
     ) -> Result<(Self, mpsc::Receiver<NetEvent>), NetError> {
-        let NetConfig { key, client, offers, listen, static_peers, max_peers, max_message } = config;
-        let (listener, address) = match listen {
-            None => (None, None),
-            Some(address) => {
-                let refused = |source| NetError::Listen { address, source };
-                let listener = TcpListener::bind(address).await.map_err(refused)?;
-                let bound = listener.local_addr().map_err(refused)?;
-                (Some(listener), Some(bound))
-            }
+        let peers = manager(&config);
+        let NetConfig { key, client, offers, listen, static_peers, trusted, max_message, .. } = config;
+        let listener = match listen {
+            None => None,
+            Some(address) => Some(bind(address).await?),
         };
         let (events, receiver) = mpsc::channel(EVENTS);
         let stop = tasks.token().child_token();
@@ -68,23 +70,30 @@ impl Net {
         let inner = Arc::new(Inner {
             env: env.clone(),
             session: Config::new(key, &client, offers).max_message(max_message),
-            registry: Registry::new(own, max_peers, max_message),
+            registry: Registry::new(peers, max_message, env.clock().clone(), env.rng()),
             stats: Stats::default(),
             stop: stop.clone(),
-            dials: Semaphore::new(MAX_DIALS),
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE)),
             events,
         });
         let net = Self {
             inner: Arc::clone(&inner),
-            tasks: tasks.clone(),
-            enode: Arc::new(enode(own, address)),
+            enode: Arc::new(enode(own, listener.as_ref().map(|(_, address)| *address))),
             _guard: Arc::new(stop.drop_guard()),
         };
-        if let (Some(listener), Some(address)) = (listener, address) {
-            tracing::info!(%address, "listening");
-            tasks.spawn("net.listen", listen::accept(inner, listener, tasks.clone()));
+        for key in trusted {
+            net.trust(key);
         }
-        static_peers.into_iter().for_each(|peer| net.add_static(peer));
+        for peer in static_peers {
+            if let Err(error) = net.add_static(peer.clone()) {
+                tracing::warn!(%peer, code = error.code(), "left out: {error}");
+            }
+        }
+        if let Some((listener, address)) = listener {
+            tracing::info!(%address, "listening");
+            tasks.spawn("net.listen", listen::accept(Arc::clone(&inner), listener, tasks.clone()));
+        }
+        tasks.spawn("net.dialler", dial::run(inner, tasks.clone()));
         Ok((net, receiver))
     }
 
@@ -95,23 +104,101 @@ impl Net {
         Enode::clone(&self.enode)
     }
 
-    /// Keeps a peer connected: dials it now and whenever it is not. Another endpoint of a known key replaces it. This
-    /// node itself, and an enode without an endpoint or with port 0, is left out with a warning.
-    pub fn add_static(&self, peer: Enode) {
-        let dialable = peer.endpoint().is_some_and(|endpoint| endpoint.tcp != 0);
-        if !dialable || peer.key() == self.enode.key() {
-            tracing::warn!(%peer, code = "net.static", "cannot be dialled: left out");
-            return;
-        }
-        let stop = self.inner.stop.child_token();
-        if self.inner.registry.add_static(&peer, stop.clone()) {
-            self.tasks.spawn("net.dial", dial::keep(Arc::clone(&self.inner), peer, stop));
-        }
+    /// Keeps a peer connected from now on, free of every limit: dials it now and whenever it is not. Another endpoint of a
+    /// known key replaces it. `false` when it is known exactly so already.
+    ///
+    /// # Errors
+    /// [`StaticError`]; nothing has changed then.
+    pub fn add_static(&self, peer: Enode) -> Result<bool, StaticError> {
+        self.inner.registry.add_static(peer)
     }
 
-    /// Stops keeping a peer connected, and disconnects it.
-    pub fn remove_static(&self, key: &PublicKey) {
-        self.inner.registry.remove_static(key);
+    /// Stops keeping a peer connected, and disconnects it with 0x00, whoever made the link. `false` when it was not
+    /// static.
+    pub fn remove_static(&self, key: &PublicKey) -> bool {
+        self.inner.registry.remove_static(key)
+    }
+
+    /// Static peers that are not connected.
+    pub fn absent(&self) -> Vec<Enode> {
+        let statics = self.inner.registry.statics().into_iter();
+        statics.filter(|peer| peer.link.is_none()).map(|peer| peer.enode).collect()
+    }
+
+    /// Lets a key in whatever the limits. `false` when it was trusted already.
+    pub fn trust(&self, key: PublicKey) -> bool {
+        self.inner.registry.trust(key)
+    }
+
+    /// Takes trust back: a live link needs a place like others then, or ends. `false` when it was not trusted.
+    pub fn untrust(&self, key: &PublicKey) -> bool {
+        self.inner.registry.untrust(key)
+    }
+
+    /// The trusted keys.
+    pub fn trusted(&self) -> Vec<PublicKey> {
+        self.inner.registry.trusted()
+    }
+
+    /// Neither dials nor lets it in for this long, for ever with `None`, and ends its links. Stronger than static and
+    /// trusted.
+    pub fn ban(&self, target: BanTarget, span: Option<Duration>) {
+        self.inner.registry.ban(target, span);
+    }
+
+    /// Ends a ban. `false` when there was none.
+    pub fn unban(&self, target: BanTarget) -> bool {
+        self.inner.registry.unban(target)
+    }
+
+    /// Who is banned, and for how much longer; `None` for ever.
+    pub fn bans(&self) -> Vec<(BanTarget, Option<Duration>)> {
+        self.inner.registry.bans()
+    }
+
+    /// A node that discovery found: dialled when there is a place for it. Whether it is among the candidates now.
+    pub fn found(&self, enode: Enode, source: Source) -> bool {
+        self.inner.registry.found(enode, source)
+    }
+
+    /// The peer delivered this many valid envelopes that nobody had delivered before.
+    pub fn useful(&self, peer: PeerId, new_envelopes: u32) {
+        self.inner.registry.useful(peer, new_envelopes);
+    }
+
+    /// The peer did something wrong that does not end the link by itself. Enough of it is a ban.
+    pub fn fault(&self, peer: PeerId, fault: FaultClass) {
+        self.inner.registry.fault(peer, fault);
+    }
+
+    /// Whether more candidates are wanted: discovery should walk then, and rest otherwise.
+    pub fn hungry(&self) -> watch::Receiver<bool> {
+        self.inner.registry.hungry()
+    }
+
+    /// Static peers that are unreachable or have no endpoint: look their endpoints up, and say [`Net::resolved`] of each.
+    pub fn unresolved(&self) -> watch::Receiver<BTreeSet<PublicKey>> {
+        self.inner.registry.unresolved()
+    }
+
+    /// What looking up an unresolved static peer gave.
+    pub fn resolved(&self, key: &PublicKey, enode: Option<Enode>) {
+        self.inner.registry.resolved(key, enode);
+    }
+
+    /// What to write to disk for the next start, whenever it changes: the whole list.
+    pub fn memory(&self) -> watch::Receiver<Vec<Remembered>> {
+        self.inner.registry.memory()
+    }
+
+    /// The same at this moment, to be written at shutdown.
+    pub fn remembered(&self) -> Vec<Remembered> {
+        self.inner.registry.remembered()
+    }
+
+    /// Numbers of the peer manager.
+    pub fn counts(&self) -> Counts {
+        self.inner.registry.counts()
     }
 
     /// Queues a message of a shared capability. Messages to a peer keep their order.
@@ -133,7 +220,7 @@ impl Net {
         self.inner.registry.disconnect(peer, reason);
     }
 
-    /// Who is connected, the longest first.
+    /// Who is connected, in the order in which they came.
     pub fn peers(&self) -> Vec<PeerView> {
         self.inner.registry.peers()
     }
@@ -141,6 +228,37 @@ impl Net {
     /// What happened since the start.
     pub fn stats(&self) -> Counters {
         self.inner.stats.read()
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), NetError> {
+    let refused = |source| NetError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    Ok((listener, bound))
+}
+
+fn manager(config: &NetConfig) -> undertone_peers::Config {
+    let limit = FileLimit::raise();
+    let possible = limit.peers();
+    if possible < config.max_peers {
+        tracing::warn!(
+            wanted = config.max_peers,
+            possible,
+            soft = limit.soft,
+            hard = limit.hard,
+            code = "net.files",
+            "fewer peers than configured: the process may not open enough files; raise its hard limit"
+        );
+    }
+    undertone_peers::Config {
+        own: config.key.public(),
+        max_peers: config.max_peers.min(possible),
+        dial_ratio: config.dial_ratio,
+        dynamic: config.dynamic,
+        restrict: config.restrict.clone(),
+        boot: config.boot.clone(),
+        remembered: config.remembered.clone(),
     }
 }
 

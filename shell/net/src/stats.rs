@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What happened since the start, as [`Net::stats`](crate::Net::stats) reads it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -20,8 +20,8 @@ pub struct Counters {
     pub bytes_in: u64,
     /// Bytes written to sockets.
     pub bytes_out: u64,
-    /// Connections closed unread because their source was throttled.
-    pub throttled: u64,
+    /// Connections closed unread, before any cryptography, by the stable name of the reason.
+    pub refused: BTreeMap<&'static str, u64>,
     /// Messages that were taken for sending but whose link ended, or whose session refused them.
     pub dropped: u64,
 }
@@ -34,28 +34,29 @@ pub(crate) struct Stats {
     pub(crate) messages_out: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
-    pub(crate) throttled: AtomicU64,
+    refused: Mutex<BTreeMap<&'static str, u64>>,
     pub(crate) dropped: AtomicU64,
 }
 
 impl Stats {
-    /// The codes are constants of ours, so the map is small.
     pub(crate) fn handshake_failed(&self, code: &'static str) {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = failed.entry(code).or_default();
-        *count = count.saturating_add(1);
+        count(&self.failed, code);
+    }
+
+    pub(crate) fn refused(&self, code: &'static str) {
+        count(&self.refused, code);
     }
 
     pub(crate) fn read(&self) -> Counters {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counters {
             handshakes_ok: get(&self.handshakes_ok),
-            handshakes_failed: self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            handshakes_failed: lock(&self.failed).clone(),
             messages_in: get(&self.messages_in),
             messages_out: get(&self.messages_out),
             bytes_in: get(&self.bytes_in),
             bytes_out: get(&self.bytes_out),
-            throttled: get(&self.throttled),
+            refused: lock(&self.refused).clone(),
             dropped: get(&self.dropped),
         }
     }
@@ -64,4 +65,15 @@ impl Stats {
 /// Adds to a counter.
 pub(crate) fn add(counter: &AtomicU64, n: usize) {
     counter.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+/// The codes are constants of ours, so the map is small.
+fn count(codes: &Mutex<BTreeMap<&'static str, u64>>, code: &'static str) {
+    let mut codes = lock(codes);
+    let count = codes.entry(code).or_default();
+    *count = count.saturating_add(1);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

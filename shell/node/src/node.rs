@@ -128,7 +128,7 @@ impl Node {
 
     /// Stays connected to a node from now on.
     pub fn add_peer(&self, enode: Enode) {
-        self.net.add_static(enode);
+        let _ = self.net.add_static(enode);
     }
 
     /// The peers of this moment.

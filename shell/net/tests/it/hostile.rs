@@ -9,7 +9,7 @@ use undertone_base::Now;
 use undertone_devp2p::{
     Admission, Capability, Closed, Config, DisconnectReason, Event, NodeKey, Offer, Session,
 };
-use undertone_net::{LinkEnd, limits};
+use undertone_net::LinkEnd;
 use undertone_support::until_async;
 
 use crate::raw::{connect, rest};
@@ -32,32 +32,6 @@ async fn a_connection_that_closes_at_once_leaves_nothing() {
     let bob = Node::start(config(2)).await;
     drop(connect(&bob).await);
     bob.counted("net.eof").await;
-    bob.stop().await;
-}
-
-/// Silent connections fill the places for handshakes; the next one is not accepted until one of them goes.
-#[tokio::test]
-async fn pending_handshakes_are_bounded() {
-    let mut bob = Node::start(config(2)).await;
-    let mut silent = Vec::new();
-    for _ in 0..limits::MAX_PENDING {
-        silent.push(connect(&bob).await);
-    }
-    assert!(until_async(LONG, || bob.tasks.running().len() > limits::MAX_PENDING).await);
-    let mut next = connect(&bob).await;
-    next.write_all(&[0xff; 400]).await.unwrap();
-    tokio::task::yield_now().await;
-    assert_eq!(bob.tasks.running().len(), limits::MAX_PENDING + 1);
-    drop(silent.pop());
-    assert_eq!(rest(&mut next).await, b"");
-    bob.counted("rlpx.handshake").await;
-    drop(silent);
-    // An honest peer still gets in.
-    let mut peer = config(1);
-    peer.static_peers = vec![bob.net.enode()];
-    let alice = Node::start(peer).await;
-    bob.connected().await;
-    alice.stop().await;
     bob.stop().await;
 }
 

@@ -10,6 +10,7 @@
 mod flood;
 mod hostile;
 mod links;
+mod manager;
 mod messages;
 mod points;
 mod raw;

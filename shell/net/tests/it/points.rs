@@ -157,7 +157,7 @@ async fn crafted_points_in_an_ack_are_refused() {
         let port = listener.local_addr().unwrap().port();
         let at = Endpoint { host: Host::Ip(crate::ANY.ip()), tcp: port, udp: 0 };
         let key = secret(seed).public();
-        alice.net.add_static(Enode::new(key, at));
+        alice.net.add_static(Enode::new(key, at)).unwrap();
         let (mut stream, _) = timeout(LONG, listener.accept()).await.unwrap().unwrap();
         let mut size = [0; 2];
         stream.read_exact(&mut size).await.unwrap();
@@ -166,7 +166,7 @@ async fn crafted_points_in_an_ack_are_refused() {
         stream.write_all(&ack).await.unwrap();
         stream.shutdown().await.unwrap();
         assert_eq!(rest(&mut stream).await, b"", "{what}");
-        alice.net.remove_static(&key);
+        assert!(alice.net.remove_static(&key));
     }
     assert_eq!(alice.net.stats().handshakes_ok, 0);
     alice.stop().await;

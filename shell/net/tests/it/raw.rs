@@ -265,11 +265,15 @@ impl Raw {
 
     /// And both Hellos went.
     pub(crate) async fn established(node: &mut Node, seed: u64) -> Self {
-        let mut raw = Self::keyed(node, seed).await;
-        raw.raw(HELLO, &raw.hello().encode()).await;
+        Self::keyed(node, seed).await.greet(node).await
+    }
+
+    /// Both Hellos go.
+    pub(crate) async fn greet(mut self, node: &mut Node) -> Self {
+        self.raw(HELLO, &self.hello().encode()).await;
         node.connected().await;
-        assert_eq!(raw.next().await, "Hello");
-        raw
+        assert_eq!(self.next().await, "Hello");
+        self
     }
 
     pub(crate) fn hello(&self) -> Greeting {
