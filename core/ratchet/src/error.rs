@@ -239,6 +239,23 @@ impl OpenError {
         }
     }
 
+    /// Whether the sender works with a state that this device does not have: it wrote to other devices, or in a
+    /// session or on a prekey that is gone here. Taking in its bundles ([`learn`]) and answering with an empty
+    /// [`seal_dh`], which carries ours, leads both to a session again. Not more often than every two hours for one
+    /// identity, and to contacts only (`security.md` 5.3, S10).
+    ///
+    /// [`learn`]: crate::Encryption::learn
+    /// [`seal_dh`]: crate::Encryption::seal_dh
+    pub const fn wants_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::DeviceNotFound
+                | Self::UnknownPrekey
+                | Self::UnknownSession
+                | Self::Ratchet(RatchetError::BadMac | RatchetError::TooManySkipped)
+        )
+    }
+
     /// Stable name of the reason.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use undertone_base::{Reader, StoreError, Unix};
 use undertone_crypto::PublicKey;
 
 use crate::installation::InstallationId;
-use crate::keys::{LocalIdentity, PrekeyId, RemoteIdentity};
+use crate::keys::{EphemeralPublic, LocalIdentity, PrekeyId, RemoteIdentity};
 use crate::limits::{
     MAX_DEVICES_PER_IDENTITY, MAX_SESSIONS_PER_IDENTITY, MAX_SKIPPED_BEHIND, MAX_SKIPPED_PER_IDENTITY,
     MAX_SKIPPED_PER_SESSION, PREKEY_KEPT, SKIPPED_KEPT,
@@ -114,6 +114,21 @@ impl<'a, S: RatchetStore + ?Sized> Tables<'a, S> {
 
     pub(crate) fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
         read(self.0.get(Table::Session, session_key(id))?, Session::from_bytes)
+    }
+
+    /// Whether a session with this peer was opened with this key, whatever name its device went by.
+    pub(crate) fn is_opening_known(
+        &self,
+        own: &LocalIdentity,
+        peer: &RemoteIdentity,
+        ephemeral: &EphemeralPublic,
+    ) -> Result<bool, StoreError> {
+        for (_, row) in self.0.scan(Table::Session, &pair(own, peer))? {
+            if Session::from_bytes(row.as_ref())?.ephemeral == *ephemeral {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Writes a session that is in the store already.

@@ -235,6 +235,12 @@ impl Receiver<'_> {
             return Err(OpenError::UnknownSession);
         }
         let ephemeral = ephemeral(&opening.key)?;
+        // Nothing under the MAC names the device: an old opening under another name would open again.
+        //
+        // DEVIATION: the original opens it (test `an_opening_serves_one_session_whatever_the_device_is_called`).
+        if tables.is_opening_known(own, &self.sender, &ephemeral)? {
+            return Err(RatchetError::Duplicate.into());
+        }
         let point = ephemeral.point().map_err(|_| OpenError::Key)?;
         let sk = x3dh::respond(self.keyring, own, &self.sender, &prekey.private, &point)?;
         let ratchet = Ratchet::responder(&sk, &prekey.private, &named);

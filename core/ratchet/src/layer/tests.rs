@@ -1,5 +1,6 @@
 mod bounds;
 mod mangle;
+mod model;
 mod network;
 mod scenarios;
 
@@ -362,4 +363,20 @@ fn of_two_silent_sessions_the_one_with_the_lower_key_is_used() {
     let message = crate::ProtocolMessage::decode(&alice.direct(START, &bob.key(), b"x").bytes).unwrap();
     let entry = message.direct.into_values().next().unwrap();
     assert_eq!(entry.dr_header.unwrap().id, ours.as_bytes());
+}
+
+#[test]
+fn an_opening_serves_one_session_whatever_the_device_is_called() {
+    use prost::Message as _;
+    let (mut alice, mut bob) = acquainted(60);
+    let sealed = alice.direct(START, &bob.key(), b"once");
+    let opened = bob.open(START, &alice.key(), &sealed.bytes).unwrap();
+    assert_eq!(opened.payload.as_deref(), Some(&b"once"[..]));
+    // The name of the sending device stands beside the ciphertext, under the envelope's signature alone.
+    let mut renamed = crate::proto::wire::ProtocolMessage::decode(&sealed.bytes[..]).unwrap();
+    renamed.installation_id = "another".to_owned();
+    let before = bob.store.clone();
+    let refused = bob.open(START, &alice.key(), &renamed.encode_to_vec());
+    assert_eq!(refused, Err(crate::RatchetError::Duplicate.into()));
+    assert_eq!(bob.store, before);
 }
