@@ -95,8 +95,11 @@ impl Whisper {
         if !spare {
             proofs = hash_all(fresh.iter().map(|fresh| fresh.living.preimage.input()).collect());
         }
+        let twins = any_twins(&fresh);
         for (fresh, proof) in fresh.iter().zip(proofs) {
-            refused.extend(self.take(now, from, fresh, &proof).err());
+            if !twins || !self.knows(now, from, &fresh.hash) {
+                refused.extend(self.take(now, from, fresh, &proof).err());
+            }
         }
         refused
     }
@@ -126,10 +129,6 @@ impl Whisper {
         proof: &[u8; 32],
     ) -> Result<(), Refusal> {
         let Fresh { living: Living { raw, sent, .. }, hash } = fresh;
-        // Twice in one packet.
-        if self.knows(now, from, hash) {
-            return Ok(());
-        }
         let work = raw.work_of(proof);
         let ahead = sent.checked_sub(now.unix.secs_u32()).filter(|diff| *diff > 0);
         let lived = ahead.map_or(raw.header.ttl, |diff| raw.header.ttl.saturating_add(diff + 1));
@@ -179,6 +178,13 @@ impl Whisper {
         };
         *counter += 1;
     }
+}
+
+/// Whether an envelope is there twice.
+fn any_twins(fresh: &[Fresh<'_>]) -> bool {
+    let mut hashes: Vec<_> = fresh.iter().map(|fresh| fresh.hash).collect();
+    hashes.sort_unstable();
+    hashes.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
 }
 
 fn hash_all(inputs: Vec<Hashed<'_>>) -> Vec<[u8; 32]> {

@@ -7,6 +7,7 @@
 )]
 
 mod mangle;
+mod memory;
 mod networks;
 mod transport;
 
