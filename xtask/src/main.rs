@@ -7,6 +7,7 @@ mod ci;
 mod deviations;
 mod house;
 mod layers;
+mod nat;
 mod papers;
 mod proto;
 mod tests_run;
@@ -25,6 +26,7 @@ usage: cargo xtask TASK
   deviations [--check]  lists `// DEVIATION:` comments into docs/protocol/deviations.md
   proto [--check]       protobuf code from the .proto files, without a system protoc
   interop               our bytes against live originals on loopback (UNDERTONE_GETH=path of geth 1.9.7)
+  nat                   port mapping against miniupnpd on NATs made of network namespaces, where these are allowed
   sim [--large] [NAME…] networks in virtual time, their figures beside testing/sim/baseline; `sim --help` for more
   soak [FACTOR]         the tests again with FACTOR times the cases (32 when not given)
   deny                  licences, bans and sources of the dependencies, when cargo-deny is installed
@@ -53,6 +55,7 @@ fn run() -> Result<()> {
         ["proto"] => proto::run(false),
         ["proto", "--check"] => proto::run(true),
         ["interop"] => tests_run::interop(),
+        ["nat"] => nat::command(),
         ["sim", args @ ..] => tests_run::sim(args),
         ["soak"] => tests_run::soak("32"),
         ["soak", factor] => tests_run::soak(factor),
