@@ -21,7 +21,10 @@ use crate::limits::{
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Candidates {
     nodes: BTreeMap<Id, Candidate>,
+    /// Choices so far: every other one is of those that are remembered, as long as there is any.
     turn: usize,
+    /// The same of the fresh ones, whose sources take turns.
+    fresh_turn: usize,
 }
 
 /// A node that might be dialled.
@@ -35,9 +38,7 @@ pub(crate) struct Candidate {
     failures: u32,
 }
 
-/// Whose turn it is: what is remembered first, and every other time as long as there is any.
-const TURNS: [Source; 6] =
-    [Source::Remembered, Source::V4, Source::Remembered, Source::V5, Source::Remembered, Source::Dns];
+const FRESH: [Source; 3] = [Source::V4, Source::V5, Source::Dns];
 
 impl Candidates {
     /// The host of `enode` is `ip`. Says whether the node is a candidate now.
@@ -94,15 +95,19 @@ impl Candidates {
 
     /// The source whose turn it is, of those that have somebody.
     pub(crate) fn next_source(&mut self, has: impl Fn(Source) -> bool) -> Option<Source> {
-        for step in 0..TURNS.len() {
-            let turn = self.turn.wrapping_add(step).checked_rem(TURNS.len()).unwrap_or_default();
-            let source = TURNS.get(turn).copied().filter(|source| has(*source));
-            if source.is_some() {
-                self.turn = turn.wrapping_add(1);
-                return source;
+        let fresh = FRESH.iter().enumerate().cycle().skip(self.fresh_turn).take(FRESH.len());
+        let fresh = fresh.map(|(at, source)| (at, *source)).find(|(_, source)| has(*source));
+        let first = self.turn.is_multiple_of(2) || fresh.is_none();
+        let source = match fresh {
+            _ if first && has(Source::Remembered) => Source::Remembered,
+            Some((at, source)) => {
+                self.fresh_turn = at.saturating_add(1) % FRESH.len();
+                source
             }
-        }
-        None
+            None => return None,
+        };
+        self.turn = self.turn.wrapping_add(1);
+        Some(source)
     }
 
     fn make_room(&mut self, now: Mono, new: &Candidate) -> bool {

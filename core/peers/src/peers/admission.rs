@@ -273,7 +273,12 @@ impl Peers {
 
     /// A link that was admitted is over. Unknown links are ignored.
     pub fn closed(&mut self, now: Now, link_id: LinkId, ending: Ending) {
-        let Some(link) = self.links.get(&link_id).cloned() else { return };
+        let Some(link) = self.links.get_mut(&link_id) else { return };
+        if let Some(live) = &mut link.live {
+            // It need not be told.
+            live.leaving = true;
+        }
+        let link = link.clone();
         match ending {
             Ending::Fault(fault) => self.charge(now, &link, fault),
             Ending::Broken | Ending::Clean | Ending::Refused(_) => {}

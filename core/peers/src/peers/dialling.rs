@@ -19,15 +19,17 @@ use crate::limits::{
 use super::{Active, Class, Peers, Static, ip_of};
 
 /// What is already taken when somebody to dial is chosen; made once per choice.
-struct Taken {
+pub(super) struct Taken {
     /// Keys that are connected or being dialled.
-    keys: BTreeSet<Id>,
+    pub(super) keys: BTreeSet<Id>,
     /// Subnets in which somebody has or may soon have a place for peers that we choose.
     subnets: Vec<Subnet>,
-    /// Attempts of each kind that are under way.
+    /// Attempts that are under way: of static peers, of boot nodes, and of all that are of our own choice.
     statics: usize,
     boots: usize,
     chosen: usize,
+    /// From when on one more of our own choice may be under way; `None` while all places are taken.
+    choose_from: Option<Mono>,
 }
 
 impl Peers {
@@ -92,24 +94,24 @@ impl Peers {
         }
         let statics = self.statics.iter().filter_map(|(id, fixed)| self.static_due(id, fixed, &taken));
         let boots = self.config.boot.iter().filter_map(|enode| self.boot_due(enode, &taken));
-        let candidates = self.candidates.iter().filter_map(|(id, node)| self.candidate_due(id, node, &taken));
+        let candidates = self.candidates.iter().take_while(|_| taken.choose_from.is_some());
+        let candidates = candidates.filter_map(|(id, node)| self.candidate_due(id, node, &taken));
         statics.chain(boots).chain(candidates).min()
     }
 
-    fn taken_places(&self) -> Taken {
+    pub(super) fn taken_places(&self) -> Taken {
         let keys = self.live.keys().copied().chain(self.dials.values().map(|dial| dial.id)).collect();
         let lives = self.lives().filter(|(_, _, live)| live.class == Class::Dynamic);
         let subnets = lives.filter_map(|(_, _, live)| live.subnet);
         let subnets = subnets.chain(self.under_way().filter_map(|dial| dial.subnet)).collect();
         let of = |kind| self.under_way().filter(|dial| dial.kind == kind).count();
         let boots = of(DialKind::Boot);
-        Taken {
-            keys,
-            subnets,
-            statics: of(DialKind::Static),
-            boots,
-            chosen: boots.saturating_add(of(DialKind::Dynamic)),
-        }
+        let chosen = boots.saturating_add(of(DialKind::Dynamic));
+        let dynamic = self.taken(Class::Dynamic).saturating_add(chosen);
+        let all = self.live.len().saturating_add(chosen);
+        let is_free = dynamic < self.limit(Class::Dynamic) && all < self.config.max_peers;
+        let choose_from = is_free.then(|| self.recent.full_until().unwrap_or_default());
+        Taken { keys, subnets, statics: of(DialKind::Static), boots, chosen, choose_from }
     }
 
     fn next_static(&self, now: Mono, taken: &Taken) -> Option<Enode> {
@@ -119,7 +121,7 @@ impl Peers {
         due.min_by_key(|(at, _)| *at).map(|(_, enode)| enode)
     }
 
-    fn static_due(&self, id: &Id, fixed: &Static, taken: &Taken) -> Option<Mono> {
+    pub(super) fn static_due(&self, id: &Id, fixed: &Static, taken: &Taken) -> Option<Mono> {
         let reserved = if self.limit(Class::Dynamic) > 0 { RESERVED_DIALS } else { 0 };
         if taken.statics >= MAX_DIALS.saturating_sub(reserved) || taken.keys.contains(id) {
             return None;
@@ -127,13 +129,6 @@ impl Peers {
         let target = fixed.target();
         matches!(target.endpoint(), Some(Endpoint { tcp: 1.., .. })).then_some(())?;
         Some(fixed.due.max(self.bans.over(id, ip_of(target))?))
-    }
-
-    /// Whether one more of our own choice may be under way.
-    fn may_choose(&self, taken: &Taken) -> bool {
-        let chosen = self.taken(Class::Dynamic).saturating_add(taken.chosen);
-        let all = self.live.len().saturating_add(taken.chosen);
-        chosen < self.limit(Class::Dynamic) && all < self.config.max_peers
     }
 
     fn next_boot(&mut self, now: Mono, taken: &Taken) -> Option<Enode> {
@@ -147,7 +142,7 @@ impl Peers {
 
     /// Several at once when nobody else is known; else one at a time, after a while without any peer.
     fn boot_due(&self, enode: &Enode, taken: &Taken) -> Option<Mono> {
-        if !self.live.is_empty() || !self.may_choose(taken) {
+        if !self.live.is_empty() {
             return None;
         }
         let nobody_known = self.statics.is_empty() && self.candidates.len() == 0;
@@ -156,7 +151,8 @@ impl Peers {
             0 => self.lonely_since.after(LONELY),
             _ => return None,
         };
-        Some(from.max(self.chosen_due(&Id::of(enode.key()), ip_of(enode), taken)?))
+        let due = self.chosen_due(&Id::of(enode.key()), ip_of(enode), taken)?;
+        Some(from.max(taken.choose_from?).max(due))
     }
 
     fn next_candidate(
@@ -177,11 +173,8 @@ impl Peers {
     }
 
     fn candidate_due(&self, id: &Id, node: &Candidate, taken: &Taken) -> Option<Mono> {
-        if !self.may_choose(taken) || self.statics.contains_key(id) {
-            return None;
-        }
-        let full = self.recent.full_until().unwrap_or_default();
-        Some(full.max(self.chosen_due(id, Some(node.ip), taken)?))
+        let from = taken.choose_from.filter(|_| !self.statics.contains_key(id))?;
+        Some(from.max(self.chosen_due(id, Some(node.ip), taken)?))
     }
 
     /// From when on somebody may be dialled by our own choice, as far as it is about that one.
