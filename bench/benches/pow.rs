@@ -1,5 +1,5 @@
-//! Row B3: attempts at a proof of work on one core, and beside them the search of the originals, which hashes
-//! all of the envelope for each attempt, over the same Keccak.
+//! Row B3: attempts at a proof of work on one core: as they are made, in the widest lanes that the processor has; one
+//! at a time behind the same midstate; and as the originals make them, who hash all of the envelope for each attempt.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench")]
 
 use std::hint::black_box;
@@ -7,6 +7,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use undertone_bench::random_bytes;
 use undertone_crypto::keccak256;
+use undertone_lanes::{Backend, Search as NonceSearch};
 use undertone_whisper::pow::{Search, SearchStep, leading_zeros, ratio};
 use undertone_whisper::{Header, Pow, Topic};
 
@@ -20,14 +21,15 @@ fn attempts(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("B3 attempts, {name}"));
         let data = random_bytes(size);
         group.throughput(Throughput::Elements(1_000));
-        group.bench_function("midstate", |b| midstate(b, &data));
+        group.bench_function("lanes", |b| lanes(b, &data));
+        group.bench_function("one at a time", |b| scalar(b, &data));
         group.throughput(Throughput::Elements(whole));
         group.bench_function("whole envelope", |b| naive(b, &data, whole));
         group.finish();
     }
 }
 
-fn midstate(b: &mut criterion::Bencher<'_>, data: &[u8]) {
+fn lanes(b: &mut criterion::Bencher<'_>, data: &[u8]) {
     let target = Pow::new(ratio(BITS, data.len() + 64, HEADER.ttl + 60)).unwrap();
     let fresh = Search::new(HEADER, data.to_vec(), target, 0x1234_5678_9abc_def0).unwrap();
     assert!(fresh.bits() >= BITS - 1, "{} bits", fresh.bits());
@@ -37,6 +39,15 @@ fn midstate(b: &mut criterion::Bencher<'_>, data: &[u8]) {
             SearchStep::Continue(search) => Some(search),
             SearchStep::Done(_) => Some(fresh.clone()),
         };
+    });
+}
+
+fn scalar(b: &mut criterion::Bencher<'_>, data: &[u8]) {
+    let search = NonceSearch::with_backend(&HEADER.encode_short(data), Backend::PORTABLE);
+    let mut nonce = 0x1234_5678_9abc_def0u64;
+    b.iter(|| {
+        nonce = nonce.wrapping_add(1_000);
+        black_box(search.first(nonce, 1_000, BITS))
     });
 }
 
