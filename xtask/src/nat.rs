@@ -32,8 +32,9 @@ const NAMESPACES: [&str; 6] = ["--net", "--mount", "--pid", "--fork", "--kill-ch
 
 /// `cargo xtask nat`.
 pub(crate) fn command() -> Result<()> {
-    if let End::Ran(counts) = run()? {
-        println!("{counts}");
+    match run()? {
+        End::Ran(counts) => println!("{counts}"),
+        End::Skipped(why) => println!("nat: {why}"),
     }
     Ok(())
 }
@@ -44,7 +45,7 @@ pub(crate) fn run() -> Result<End> {
     let missing: Vec<&str> =
         TOOLS.iter().filter(|(tool, _)| !is_there(&path, tool)).map(|(_, p)| *p).collect();
     if !missing.is_empty() {
-        println!("nat: SKIPPED: not installed: {} (apt-get install {0})", missing.join(" "));
+        println!("nat: not installed: {} (`.ci/run` installs them where it may)", missing.join(" "));
         return Ok(End::Skipped("SKIPPED: iproute2, nftables or miniupnpd-nftables is not installed"));
     }
     let mut reasons = Vec::new();
@@ -56,10 +57,7 @@ pub(crate) fn run() -> Result<End> {
             Some(reason) => reasons.push(reason),
         }
     }
-    println!(
-        "nat: SKIPPED: this machine allows no network namespaces: {}",
-        reasons.join("; with a user namespace: ")
-    );
+    println!("nat: no network namespaces here: {}", reasons.join("; with a user namespace: "));
     Ok(End::Skipped("SKIPPED: this machine allows no network namespaces"))
 }
 
