@@ -212,6 +212,8 @@ impl Peers {
         Ok(class)
     }
 
+    /// DEVIATION: geth lets static peers pass its limits only on links that it dialled itself (`devp2p.md` 7.2); here also
+    /// when they come. Test: `trusted_and_static_peers_are_let_in_whatever_is_full`.
     fn class_of(&self, link: &Link) -> Class {
         let by_static = |dial| self.dials.get(dial).is_some_and(|dial| dial.kind == DialKind::Static);
         match &link.direction {

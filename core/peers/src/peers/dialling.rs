@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use rand_core::CryptoRng;
 use undertone_base::{Mono, Now};
 use undertone_devp2p::discv4::check_relay;
 use undertone_devp2p::{Endpoint, Enode};
 
-use crate::address::Subnet;
+use crate::address::{Reach, Subnet};
 use crate::candidates::Candidate;
 use crate::config::{Attempt, Dial, DialId, DialKind, DialOutcome, Event, Source};
 use crate::id::Id;
@@ -20,7 +21,7 @@ use super::{Active, Class, Peers, Static, ip_of};
 
 /// What is already taken when somebody to dial is chosen; made once per choice.
 pub(super) struct Taken {
-    /// Keys that are connected or being dialled.
+    /// Keys whose attempt is not over, though it may be a link by now.
     pub(super) keys: BTreeSet<Id>,
     /// Subnets in which somebody has or may soon have a place for peers that we choose.
     subnets: Vec<Subnet>,
@@ -100,7 +101,7 @@ impl Peers {
     }
 
     pub(super) fn taken_places(&self) -> Taken {
-        let keys = self.live.keys().copied().chain(self.dials.values().map(|dial| dial.id)).collect();
+        let keys = self.dials.values().map(|dial| dial.id).collect();
         let lives = self.lives().filter(|(_, _, live)| live.class == Class::Dynamic);
         let subnets = lives.filter_map(|(_, _, live)| live.subnet);
         let subnets = subnets.chain(self.under_way().filter_map(|dial| dial.subnet)).collect();
@@ -123,7 +124,7 @@ impl Peers {
 
     pub(super) fn static_due(&self, id: &Id, fixed: &Static, taken: &Taken) -> Option<Mono> {
         let reserved = if self.limit(Class::Dynamic) > 0 { RESERVED_DIALS } else { 0 };
-        if taken.statics >= MAX_DIALS.saturating_sub(reserved) || taken.keys.contains(id) {
+        if taken.statics >= MAX_DIALS.saturating_sub(reserved) || self.is_taken(id, taken) {
             return None;
         }
         let target = fixed.target();
@@ -182,10 +183,15 @@ impl Peers {
         let subnet = ip.and_then(Subnet::of);
         let subnets = || taken.subnets.iter().copied();
         let has_room = subnet.is_none_or(|subnet| self.has_subnet_room(Class::Dynamic, subnet, subnets()));
-        if taken.keys.contains(id) || !has_room {
+        if !has_room || self.is_taken(id, taken) {
             return None;
         }
         Some(self.recent.due(id, ip).max(self.bans.over(id, ip)?))
+    }
+
+    /// Connected or being dialled.
+    fn is_taken(&self, id: &Id, taken: &Taken) -> bool {
+        self.live.contains_key(id) || taken.keys.contains(id)
     }
 
     /// Whether somebody could be dialled in the place of a peer that is let go.
@@ -208,7 +214,7 @@ impl Peers {
             Attempt::Lived(lived) => Some(lived),
             Attempt::Failed | Attempt::Unreachable => None,
         };
-        if let Some(fixed) = self.statics.get_mut(&dial.id).filter(|_| dial.kind == DialKind::Static) {
+        if let Some(fixed) = self.statics.get_mut(&dial.id) {
             let pause = fixed.backoff.after(outcome.reach, lived, rng);
             fixed.due = now.mono.after(pause);
             if outcome.attempt == Attempt::Unreachable {
@@ -217,12 +223,7 @@ impl Peers {
                 self.resolve(now.mono, dial.id);
             }
         } else {
-            let mut backoff = self.recent.backoff(&dial.id);
-            let pause = backoff.after(outcome.reach, lived, rng);
-            self.recent.pause(now.mono, dial.id, backoff, now.mono.after(pause));
-            if let Some(ip) = dial.ip {
-                self.recent.pause_host(now.mono, ip, BACKOFF_REMOTE);
-            }
+            self.pause(now.mono, &dial, outcome.reach, lived, rng);
         }
         let good = lived.is_some_and(|lived| lived >= SETTLED);
         if good || lived.is_none() {
@@ -233,6 +234,23 @@ impl Peers {
             self.memory.failed(&dial.id);
         }
         self.ask_for_more();
+    }
+
+    /// Somebody whom we chose to dial is left alone for a while, and so is the host.
+    fn pause(
+        &mut self,
+        now: Mono,
+        dial: &Active,
+        reach: Reach,
+        lived: Option<Duration>,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) {
+        let mut backoff = self.recent.backoff(&dial.id);
+        let pause = backoff.after(reach, lived, rng);
+        self.recent.pause(now, dial.id, backoff, now.after(pause));
+        if let Some(ip) = dial.ip {
+            self.recent.pause_host(now, ip, BACKOFF_REMOTE);
+        }
     }
 
     /// Asks for the endpoint of a static peer, if it was not asked for lately.

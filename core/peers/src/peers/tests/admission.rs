@@ -1,5 +1,6 @@
 //! Who is let in (`devp2p.md` 7.1 and 7.2).
 
+use crate::config::DialKind;
 use crate::limits::{
     INBOUND_PER_NARROW, MAX_PENDING, MAX_PENDING_PER_HOST, MAX_UNPROVED, THROTTLE, WIDE_SHARE,
 };
@@ -211,11 +212,20 @@ fn trusted_and_static_peers_are_let_in_whatever_is_full() {
 fn what_a_refused_peer_did_changes_nothing() {
     let mut world = World::listener(1);
     world.inbound(1).unwrap();
-    let before = (world.peers.counts(), world.peers.peers(world.now));
-    assert!(world.inbound(1).is_err() && world.inbound(2).is_err() && world.inbound(OWN).is_err());
+    let mut before = world.peers.clone();
+    world.peers.ban(world.now, BanTarget::Key(key(7)), None);
+    world.peers.unban(world.now, BanTarget::Key(key(7)));
+    for n in [1, 2, OWN] {
+        assert!(world.inbound(n).is_err());
+    }
     world.close(LinkId(999), Ending::Clean);
-    let mut after = (world.peers.counts(), world.peers.peers(world.now));
-    assert_eq!(after.0.refused, 3);
-    after.0.refused = before.0.refused;
-    assert_eq!(after, before);
+    world.fail(&Dial { id: DialId(999), kind: DialKind::Static, enode: node(1) }, Attempt::Failed);
+    world.peers.resolved(world.now, &key(9), Some(node(9)));
+    world.peers.useful(world.now, LinkId(999), 5);
+    world.peers.fault(world.now, LinkId(999), FaultClass::peer(Severity::Fatal));
+    assert!(!world.peers.found(world.now, node(9), Source::V4));
+    assert_eq!(world.peers.refused, 3);
+    // A count, and a note that somebody wants a place.
+    (before.refused, before.turned_away) = (world.peers.refused, world.peers.turned_away);
+    assert_eq!(format!("{before:?}"), format!("{:?}", world.peers));
 }

@@ -13,7 +13,7 @@ use crate::limits::{
 use super::*;
 
 const STEPS: usize = 2_500;
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 8;
 
 /// What the shell would know, and what happened how often.
 struct Model {
@@ -398,7 +398,9 @@ impl Model {
         assert_eq!(peers.statics.len(), self.statics.len());
         let taken = peers.taken_places();
         for (id, fixed) in &peers.statics {
-            let wanted = taken.keys.contains(id) || peers.static_due(id, fixed, &taken).is_some();
+            let wanted = taken.keys.contains(id)
+                || peers.live.contains_key(id)
+                || peers.static_due(id, fixed, &taken).is_some();
             assert!(wanted || peers.bans.over(id, ip_of(fixed.target())).is_none());
         }
     }

@@ -120,3 +120,33 @@ fn an_address_is_banned_with_all_who_are_there() {
     world.pass(minutes(1));
     assert_eq!(world.peers.accept(world.now, v6(5)), Ok(()));
 }
+
+#[test]
+fn a_node_that_becomes_static_while_it_is_dialled_keeps_its_pause() {
+    let mut world = World::with(|_| {});
+    world.peers.found(world.now, node(1), Source::V4);
+    let dial = world.dials().remove(0);
+    world.peers.add_static(world.now, node(1)).unwrap();
+    assert_eq!(world.dials(), [], "one attempt at a time");
+    world.fail(&dial, Attempt::Failed);
+    let dialled = world.run_failing(minutes(1));
+    assert!(dialled[0].0 >= crate::limits::BACKOFF_REMOTE);
+    assert_eq!(dialled[0].1.kind, crate::config::DialKind::Static);
+}
+
+#[test]
+fn every_reason_has_a_code_of_its_own() {
+    use crate::RememberedError::{Malformed, TooLarge, Version};
+    let refusals =
+        [Refusal::Banned, Refusal::Busy, Refusal::BusySource, Refusal::Restricted, Refusal::Throttled];
+    let mut codes: Vec<_> = refusals.iter().map(Refusal::code).collect();
+    codes.extend([StaticError::Myself, StaticError::Restricted].iter().map(StaticError::code));
+    codes.extend(
+        [Malformed, TooLarge { size: 1, max: 0 }, Version(2)].iter().map(crate::RememberedError::code),
+    );
+    let count = codes.len();
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!((codes.len(), count), (10, 10));
+    assert!(codes.iter().all(|code| code.starts_with("peers.")));
+}
