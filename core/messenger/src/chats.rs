@@ -97,7 +97,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     pub(crate) fn set_pfs(&mut self, peer: &PublicKey, pfs: Pfs) -> Result<(), Fault> {
-        Ok(self.put_contact(peer, ContactRow { pfs })?)
+        let row = self.contact(peer)?.unwrap_or_default();
+        Ok(self.put_contact(peer, ContactRow { pfs, ..row })?)
     }
 
     pub(crate) fn pfs(&self, peer: &PublicKey) -> Result<Pfs, StoreError> {

@@ -3,6 +3,7 @@
 use undertone_base::Unix;
 use undertone_crypto::PublicKey;
 use undertone_payload::MessageId;
+use undertone_ratchet::InstallationId;
 use undertone_transport::{Route, SendId, WireId};
 
 use crate::{Chat, ChatId, Message, MessageState};
@@ -73,10 +74,27 @@ pub enum Effect {
 pub enum Notice {
     /// A chat is new or its counters changed.
     Chat(Chat),
+    /// Somebody's devices work with sessions that this device does not have: one of the two has lost its state. The
+    /// message that showed it is lost unless it is repeated.
+    LostSession {
+        /// Whose devices.
+        peer: PublicKey,
+        /// Whether it was told of ours now, so that its next message can be read. Not more often than every two
+        /// hours.
+        answered: bool,
+    },
     /// A message is new: ours or somebody's. Exactly once each.
     Message(Box<Message>),
     /// What one layer did, for those who want to watch.
     Trace(Box<Trace>),
+    /// Somebody that we have a chat with uses a device that we did not know. From now on it reads what we write,
+    /// and so does whoever holds the person's key and has named a device of its own.
+    NewDevice {
+        /// Whose.
+        peer: PublicKey,
+        /// Its name.
+        installation: InstallationId,
+    },
     /// A message of ours went on.
     State {
         /// Which.

@@ -94,6 +94,7 @@ mod chat;
 mod chats;
 mod compose;
 mod fault;
+mod heal;
 mod io;
 pub mod limits;
 mod messenger;

@@ -34,6 +34,9 @@ pub const RETRY_AFTER: [Duration; 4] =
 /// `messenger.md` 6: 21600 s.
 pub const CONTACT_CODE_EVERY: Duration = Duration::from_secs(6 * 3600);
 
+/// How often a person is told of our devices because its messages are for others. `security.md` 5.3: 7,200 s.
+pub const ANSWER_EVERY: Duration = Duration::from_secs(7_200);
+
 /// When the contact code is published again after a failure. Our choice.
 pub const CONTACT_CODE_RETRY: Duration = Duration::from_secs(300);
 

@@ -50,7 +50,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     fn failed(&mut self, id: SendId, row: OutboxRow, why: Failure) -> Result<(), Fault> {
         match &row.carries {
             // Whoever did not get it repeats, and then gets another.
-            Carries::Ack => Ok(self.remove_send(id)?),
+            Carries::Ack | Carries::Devices => Ok(self.remove_send(id)?),
             Carries::ContactCode => {
                 self.remove_send(id)?;
                 let soon = self.now.unix.after(CONTACT_CODE_RETRY);
@@ -122,7 +122,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// The message that a send carries, if it still waits.
     fn carried(&self, row: &OutboxRow) -> Result<Option<MessageId>, Fault> {
         Ok(match &row.carries {
-            Carries::Ack | Carries::ContactCode => None,
+            Carries::Ack | Carries::ContactCode | Carries::Devices => None,
             Carries::Pending(key) => self.pending(key)?.map(|pending| self.message_of(&pending)),
             Carries::Public(message) => Some(*message),
         })
@@ -162,7 +162,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             let of_it = match &row.carries {
                 Carries::Pending(key) => pending.as_ref().is_some_and(|(of, _)| of == key),
                 Carries::Public(of) => of == id,
-                Carries::Ack | Carries::ContactCode => false,
+                Carries::Ack | Carries::ContactCode | Carries::Devices => false,
             };
             if of_it {
                 if let Some(at) = row.again {

@@ -89,6 +89,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         if opened.kind != Kind::Public {
             return Err(refuse(code::NOT_A_PUBLIC_MESSAGE)); // M4
         }
+        self.tell_of_devices(owner, &opened.learned)?;
         let metadata = opened.payload.map_or(0, |payload| payload.len());
         self.admit(owner)?;
         self.bring_forward(owner)?;
@@ -143,20 +144,23 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
 
     fn received_direct(&mut self, received: &Received) -> Result<(), Stop> {
         let (payload, protection) = match self.open_sealed(received) {
-            Ok(opened) => match (opened.kind, opened.payload) {
-                (Kind::Ratchet | Kind::DhOnly, Some(payload)) => (payload, protection(opened.protection)),
-                // The sender's devices were the message.
-                (Kind::Empty, _) => {
-                    self.admit(&received.author)?;
-                    return Ok(());
+            Ok(opened) => {
+                self.tell_of_devices(&received.author, &opened.learned)?;
+                match (opened.kind, opened.payload) {
+                    (Kind::Ratchet | Kind::DhOnly, Some(payload)) => (payload, protection(opened.protection)),
+                    // The sender's devices were the message.
+                    (Kind::Empty, _) => {
+                        self.admit(&received.author)?;
+                        return Ok(());
+                    }
+                    _ => return Err(refuse(code::NOT_A_DIRECT_MESSAGE)), // M4
                 }
-                _ => return Err(refuse(code::NOT_A_DIRECT_MESSAGE)), // M4
-            },
+            }
             Err(error) if perhaps_switched_off(&error) => {
                 check_switched_off(received, self.own(), &error)?; // M5
                 (received.payload.clone(), Protection::TransportOnly)
             }
-            Err(error) => return Err(stop(error)),
+            Err(error) => return self.unreadable(received, error),
         };
         let mut arrival = Arrival { received, protection, sync: 0 };
         let sync = payload.len();
@@ -446,7 +450,7 @@ fn check_switched_off(received: &Received, own: &PublicKey, error: &OpenError) -
     if for_us && readable { Ok(()) } else { Err(stop(*error)) }
 }
 
-fn stop(error: OpenError) -> Stop {
+pub(crate) fn stop(error: OpenError) -> Stop {
     match error {
         OpenError::Store(error) => Stop::Fault(error.into()),
         OpenError::Keyring(error) => Stop::Fault(error.into()),

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use rand_core::CryptoRng;
 use undertone_base::{Secret, StoreError};
 use undertone_crypto::PublicKey;
-use undertone_ratchet::{self as ratchet, Context, Encryption, OpenError, Opened, RatchetStore, Row};
+use undertone_ratchet::{
+    self as ratchet, Context, Encryption, Learned, OpenError, Opened, RatchetStore, Row,
+};
 use undertone_transport::{NegotiatedSecret, Received, Route};
 
 use crate::chat::ChatId;
@@ -53,6 +55,21 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// Opens what arrived.
     pub(crate) fn open_sealed(&mut self, received: &Received) -> Result<Opened, OpenError> {
         self.with_ratchet(|layer, cx| layer.open(cx, &received.author, &received.payload))
+    }
+
+    /// Our devices for a person, with nothing inside.
+    pub(crate) fn seal_devices(&mut self, peer: &PublicKey) -> Result<Vec<u8>, Fault> {
+        Ok(self.with_ratchet(|layer, cx| layer.seal_dh(cx, peer, &[]))?.bytes)
+    }
+
+    /// Takes in the devices that a message names which cannot be opened.
+    pub(crate) fn learn_from(&mut self, received: &Received) -> Result<Vec<Learned>, OpenError> {
+        self.with_ratchet(|layer, cx| layer.learn(cx.store, cx.now, &received.payload))
+    }
+
+    /// How many devices of a person we know.
+    pub(crate) fn devices_of(&mut self, peer: &PublicKey) -> Result<usize, Fault> {
+        Ok(self.with_ratchet(|layer, cx| layer.devices(&*cx.store, peer))?.len())
     }
 
     /// Erases what is kept only for a time.

@@ -86,7 +86,7 @@ pub struct Outbox {
     /// When it is handed to the transport again, ms since 1970; absent while the transport has it.
     #[prost(uint64, optional, tag = "11")]
     pub again_ms: ::core::option::Option<u64>,
-    #[prost(oneof = "outbox::Carries", tags = "6, 7, 8, 9")]
+    #[prost(oneof = "outbox::Carries", tags = "6, 7, 8, 9, 12")]
     pub carries: ::core::option::Option<outbox::Carries>,
 }
 /// Nested message and enum types in `Outbox`.
@@ -104,6 +104,9 @@ pub mod outbox {
         /// A one-to-one message, by its key in table Pending.
         #[prost(bytes, tag = "9")]
         Pending(::prost::alloc::vec::Vec<u8>),
+        /// Our devices, for somebody whose message was not for this one.
+        #[prost(bool, tag = "12")]
+        Devices(bool),
     }
 }
 /// Where a send goes. Keys are compressed.
@@ -135,4 +138,7 @@ pub struct Contact {
     /// Messages to this person go without the ratchet.
     #[prost(bool, tag = "2")]
     pub pfs_off: bool,
+    /// When it was last told of our devices because its message was not for this one, ms since 1970; 0 for never.
+    #[prost(uint64, tag = "3")]
+    pub answered_ms: u64,
 }

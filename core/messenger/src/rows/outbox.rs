@@ -26,6 +26,8 @@ pub(crate) enum Address {
 pub(crate) enum Carries {
     Ack,
     ContactCode,
+    /// Our devices, and nothing else.
+    Devices,
     /// By its key in table Pending.
     Pending(Vec<u8>),
     Public(MessageId),
@@ -59,6 +61,7 @@ impl OutboxRow {
             carries: Some(match &self.carries {
                 Carries::Ack => proto::outbox::Carries::Ack(true),
                 Carries::ContactCode => proto::outbox::Carries::ContactCode(true),
+                Carries::Devices => proto::outbox::Carries::Devices(true),
                 Carries::Pending(key) => proto::outbox::Carries::Pending(key.clone()),
                 Carries::Public(id) => proto::outbox::Carries::Public(id.as_bytes().to_vec()),
             }),
@@ -80,6 +83,7 @@ impl OutboxRow {
             carries: match row.carries.ok_or(OUTBOX)? {
                 proto::outbox::Carries::Ack(_) => Carries::Ack,
                 proto::outbox::Carries::ContactCode(_) => Carries::ContactCode,
+                proto::outbox::Carries::Devices(_) => Carries::Devices,
                 proto::outbox::Carries::Pending(key) => Carries::Pending(key),
                 proto::outbox::Carries::Public(id) => {
                     Carries::Public(MessageId::from_slice(&id).ok_or(OUTBOX)?)

@@ -87,16 +87,20 @@ impl State {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ContactRow {
     pub(crate) pfs: Pfs,
+    /// When it was last told of our devices because its message was not for this one.
+    pub(crate) answered: Option<Unix>,
 }
 
 impl ContactRow {
     pub(crate) fn to_bytes(self) -> Vec<u8> {
-        proto::Contact { format: FORMAT, pfs_off: self.pfs == Pfs::Off }.encode_to_vec()
+        let answered_ms = self.answered.map_or(0, Unix::millis);
+        proto::Contact { format: FORMAT, pfs_off: self.pfs == Pfs::Off, answered_ms }.encode_to_vec()
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
         let row = proto::Contact::decode(bytes).map_err(|_| CONTACT)?;
         check_format(row.format, CONTACT)?;
-        Ok(Self { pfs: if row.pfs_off { Pfs::Off } else { Pfs::On } })
+        let answered = Some(Unix::from_millis(row.answered_ms)).filter(|at| *at != Unix::default());
+        Ok(Self { pfs: if row.pfs_off { Pfs::Off } else { Pfs::On }, answered })
     }
 }

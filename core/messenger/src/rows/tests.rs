@@ -56,7 +56,10 @@ fn rows_of_format_1() {
             format!("message  {}", hex(&message.to_bytes())),
             format!("timeline {}", hex(&timeline_key(&lab(), 1, &message.id))),
             format!("outbox   {}", hex(&outbox.to_bytes())),
-            format!("contact  {}", hex(&ContactRow { pfs: Pfs::Off }.to_bytes())),
+            format!(
+                "contact  {}",
+                hex(&ContactRow { pfs: Pfs::Off, answered: Some(Unix::from_millis(7)) }.to_bytes())
+            ),
             format!("due      {}", hex(&Due::Outbox(SendId(9)).key(Unix::from_millis(5)))),
             format!("due      {}", hex(&Due::Pending(vec![1, 2]).key(Unix::from_millis(5)))),
         ]

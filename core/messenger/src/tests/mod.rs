@@ -1,6 +1,7 @@
 //! Tests of single steps: two sides without a network between them.
 
 mod flow;
+mod heal;
 mod hostile;
 mod mangle;
 mod people;
@@ -153,6 +154,28 @@ impl Side {
 
     fn rows(&self, table: Table) -> usize {
         self.store.scan(table, Keys::ALL, Order::Ascending, usize::MAX).unwrap().len()
+    }
+}
+
+/// Asserts that what was refused left no trace; or, where it is answered, none but the answer and the sender's devices.
+fn assert_no_trace(effects: &[Effect], after: &MemoryStore, before: &MemoryStore, what: &str) {
+    const KEPT: [Table; 9] = [
+        Table::Chat,
+        Table::Message,
+        Table::Timeline,
+        Table::Pending,
+        Table::Due,
+        Table::OwnPrekey,
+        Table::Session,
+        Table::Negotiated,
+        Table::Skipped,
+    ];
+    if !effects.iter().any(|effect| matches!(effect, Effect::Notify(Notice::LostSession { .. }))) {
+        assert_eq!(after, before, "{what} was refused and changed the store");
+    }
+    for table in KEPT {
+        let rows = |store: &MemoryStore| store.scan(table, Keys::ALL, Order::Ascending, usize::MAX).unwrap();
+        assert_eq!(rows(after), rows(before), "{what} was refused and changed {}", table.name());
     }
 }
 

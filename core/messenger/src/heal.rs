@@ -1,0 +1,80 @@
+//! Somebody's devices and this one no longer know each other (`security.md` 5.3, S10, S17).
+//!
+//! Whoever lost its state goes by a new device name, and the others write to the old one until they hear of the new.
+//! So a message that cannot be read for such a reason is answered with our devices, in the DH-only form with nothing
+//! inside, and its sender's devices are taken in. Two round trips later both are in one session again: the schedules
+//! in `undertone_ratchet` show it.
+
+use rand_core::CryptoRng;
+use undertone_base::Unix;
+use undertone_crypto::PublicKey;
+use undertone_ratchet::{DeviceChange, Learned, OpenError};
+use undertone_transport::Received;
+
+use crate::chat::ChatId;
+use crate::fault::Fault;
+use crate::io::{Notice, Pfs, Protection, Sizes, Undecodable};
+use crate::limits::ANSWER_EVERY;
+use crate::outbox::Sent;
+use crate::receive::stop;
+use crate::rows::{Address, Carries, ContactRow, OutboxRow};
+use crate::step::{Step, Stop};
+use crate::store::StoreTx;
+
+impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
+    /// A direct message that could not be opened: refused, and where that may help answered.
+    ///
+    /// The answer tells that we are there, so only whom we have a chat with gets one.
+    ///
+    /// DEVIATION: the original never answers (`security.md` 5.3). Pinned by
+    /// `a_device_that_lost_its_state_is_heard_of_and_written_to`.
+    pub(crate) fn unreadable(&mut self, received: &Received, error: OpenError) -> Result<(), Stop> {
+        let peer = received.author;
+        if !error.wants_answer()
+            || self.chat(&ChatId::OneToOne(peer))?.is_none()
+            || self.pfs(&peer)? == Pfs::Off
+        {
+            return Err(stop(error));
+        }
+        let learned = self.learn_from(received).map_err(stop)?;
+        self.tell_of_devices(&peer, &learned)?;
+        let answered = self.admit(&peer)? && self.answer(&peer)?;
+        self.notify(Notice::Undecodable { author: peer, why: Undecodable::Security(error.code()) });
+        self.notify(Notice::LostSession { peer, answered });
+        Ok(())
+    }
+
+    /// Tells the person of devices that are new, of somebody whose devices we knew.
+    pub(crate) fn tell_of_devices(&mut self, peer: &PublicKey, learned: &[Learned]) -> Result<(), Fault> {
+        let new = |learned: &&Learned| learned.identity == *peer && learned.change == DeviceChange::New;
+        let new: Vec<_> = learned.iter().filter(new).map(|learned| learned.installation.clone()).collect();
+        // The first one is how we got to know it.
+        if new.is_empty()
+            || self.devices_of(peer)? <= new.len()
+            || self.chat(&ChatId::OneToOne(*peer))?.is_none()
+        {
+            return Ok(());
+        }
+        for installation in new {
+            self.notify(Notice::NewDevice { peer: *peer, installation });
+        }
+        Ok(())
+    }
+
+    /// Sends our devices, unless that was done lately.
+    fn answer(&mut self, peer: &PublicKey) -> Result<bool, Fault> {
+        let now = self.now.unix;
+        let row = self.contact(peer)?.unwrap_or_default();
+        // A clock that went back does not silence us.
+        if row.answered.is_some_and(|last| last <= now && now < last.after(ANSWER_EVERY)) {
+            return Ok(false);
+        }
+        self.put_contact(peer, ContactRow { answered: Some(now.max(Unix::from_millis(1))), ..row })?;
+        let sealed = self.seal_devices(peer)?;
+        let sizes = Sizes { protocol: sealed.len(), ..Sizes::default() };
+        let sent =
+            Sent { message: None, peer: Some(*peer), sizes, protection: Protection::DhOnly, session: None };
+        self.send(OutboxRow::new(Address::Partition(*peer), sealed, Carries::Devices), &sent)?;
+        Ok(true)
+    }
+}
