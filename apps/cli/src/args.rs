@@ -1,12 +1,19 @@
 //! What can be typed.
 
-use std::net::{IpAddr, Ipv4Addr};
+mod dns;
+mod network;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
-use undertone_devp2p::Enode;
+
+pub(crate) use self::dns::{DnsCommand, ListArgs, SignArgs};
+pub(crate) use self::network::{
+    BootNode, BootnodeArgs, DiscoveryArgs, DoctorArgs, KeyArgs, NodeArgs, PeerArgs, PeersCommand, ReachArgs,
+    Role, StartArgs,
+};
 
 /// Private messaging between the people who use Dapps, with no server that owns them.
 #[derive(Debug, Parser)]
@@ -54,12 +61,25 @@ pub(crate) enum Command {
     Account(AccountCommand),
     /// Run a node that relays for others
     Node(NodeArgs),
+    /// Run a node that only helps others to find each other (discovery over UDP)
+    Bootnode(BootnodeArgs),
+    /// Look at the peers of the node that runs here, and change them
+    #[command(subcommand_required = false)]
+    Peers {
+        #[command(subcommand)]
+        command: Option<PeersCommand>,
+    },
+    /// Check what a node needs: clock, ports, router, discovery, peers, disk, limits
+    Doctor(DoctorArgs),
     /// Send one message
     ///
     /// While `undertone listen` has the data directory, it sends for this command: no password is needed then.
     Send(SendArgs),
     /// Print messages as they arrive
     Listen(ListenArgs),
+    /// Make, read and look at node lists in DNS (EIP-1459) and what they are made of
+    #[command(subcommand)]
+    Dns(DnsCommand),
     /// A person of the demo in a process of its own: commands on stdin, events on stdout
     #[command(hide = true)]
     DemoPerson(PersonArgs),
@@ -119,46 +139,6 @@ pub(crate) enum ImportKind {
     Words,
 }
 
-#[derive(Args, Clone, Debug)]
-pub(crate) struct PeerArgs {
-    /// A node to stay connected to, as enode://…@host:port (repeat for several)
-    #[arg(long = "peer", value_name = "ENODE")]
-    pub(crate) peers: Vec<Enode>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct NodeArgs {
-    #[command(flatten)]
-    pub(crate) peer: PeerArgs,
-    /// What the node does for others
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "relay")]
-    pub(crate) role: Vec<Role>,
-    /// Address to listen on; other machines reach only a node that listens on another than 127.0.0.1
-    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    pub(crate) addr: IpAddr,
-    /// TCP port to listen on (0: any free one)
-    #[arg(long, default_value_t = 30303)]
-    pub(crate) port: u16,
-    /// The node's private key, a file of 64 hexadecimal digits [default: nodekey in the data directory]
-    #[arg(long, value_name = "FILE", conflicts_with = "nodekeyhex")]
-    pub(crate) nodekey: Option<PathBuf>,
-    /// The node's private key, for tests: it is visible to every user of this machine
-    #[arg(long, value_name = "HEX")]
-    pub(crate) nodekeyhex: Option<String>,
-    /// How many peers at most
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub(crate) maxpeers: usize,
-    /// Proof of work that envelopes need
-    #[arg(long = "shh.pow", value_name = "POW", default_value_t = 0.002, value_parser = pow)]
-    pub(crate) shh_pow: f64,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Role {
-    /// Pass envelopes on
-    Relay,
-}
-
 #[derive(Args, Debug)]
 pub(crate) struct SendArgs {
     #[command(flatten)]
@@ -200,15 +180,16 @@ pub(crate) struct PersonArgs {
     pub(crate) peer: PeerArgs,
 }
 
-/// `30s`, `2m`, `500ms` or a number of seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+/// `30s`, `2m`, `1h`, `500ms` or a number of seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let number: u64 = number.parse().map_err(|_| "expected a number and s, m or ms".to_owned())?;
+    let number: u64 = number.parse().map_err(|_| "expected a number and h, m, s or ms".to_owned())?;
     match unit {
         "" | "s" => Ok(Duration::from_secs(number)),
         "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        "h" => Ok(Duration::from_secs(number.saturating_mul(3_600))),
         "ms" => Ok(Duration::from_millis(number)),
-        other => Err(format!("unknown unit {other:?}: use s, m or ms")),
+        other => Err(format!("unknown unit {other:?}: use h, m, s or ms")),
     }
 }
 
@@ -235,6 +216,6 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
         assert!(duration("soon").is_err());
-        assert!(duration("3h").is_err());
+        assert!(duration("3d").is_err());
     }
 }

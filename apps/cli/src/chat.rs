@@ -8,13 +8,14 @@ use tokio::sync::mpsc;
 use undertone::{Accounts, Client, ClientConfig, ClientEvent};
 use undertone_account::{key_text, three_word_name};
 use undertone_messenger::{ChatId, Message, MessageState, Notice, Undecodable};
+use undertone_node::DiscoveryOptions;
 use undertone_payload::MessageId;
 use undertone_runtime::{DataDirLock, Environment, Tasks};
 use undertone_transport::PublicName;
 
-use crate::args::{Global, ListenArgs, PeerArgs, SendArgs, Wait};
+use crate::args::{DiscoveryArgs, Global, ListenArgs, PeerArgs, SendArgs, StartArgs, Wait};
 use crate::interrupt::Interrupt;
-use crate::ipc::{Desk, Replies, Reply, Request};
+use crate::ipc::{Desk, Mail, Replies, Reply, Request, SendRequest};
 use crate::output::{DIM, GOOD, NAME, Ui, paint, printable};
 use crate::{Usage, home};
 
@@ -64,14 +65,14 @@ async fn ask_owner(
 ) -> Result<ExitCode> {
     let dir = home::data_dir(global)?;
     let account = home::find(&Accounts::new(&dir), global)?;
-    let request = Request {
+    let request = Request::Send(SendRequest {
         account: account.address.to_string(),
         to: args.to.clone(),
         text,
         peers: args.peer.peers.iter().map(ToString::to_string).collect(),
         wait: args.wait,
         timeout_ms: u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX),
-    };
+    });
     let Some(mut replies) = Replies::to(&dir, &request).await? else { return Err(held) };
     loop {
         let reply = replies.next().await?;
@@ -97,6 +98,8 @@ fn conclude(reply: &Reply, args: &SendArgs, ui: &Ui) -> Option<ExitCode> {
             ui.note(&format!("{} {state}", paint(GOOD, "✓")));
             return Some(ExitCode::SUCCESS);
         }
+        // Only a question about the node has an answer.
+        Reply::Answer { .. } => {}
         Reply::Failed { why } | Reply::Refused { why } => {
             ui.note(&format!("failed: {why}"));
             return Some(ExitCode::FAILURE);
@@ -123,9 +126,9 @@ pub(crate) async fn listen(global: &Global, args: ListenArgs, ui: &Ui) -> Result
     for chat in chats {
         session.client.open_chat(chat).await?;
     }
-    let desk = Desk::open(&dir, session.account.clone(), session.client.clone(), &session.tasks)
-        .inspect_err(|error| ui.note(&format!("takes no requests of other processes: {error:#}")))
-        .ok();
+    let mail = Mail::new(session.client.clone(), session.account.clone());
+    Desk::open(&dir, session.client.node().clone(), Some(mail.clone()), &session.tasks)
+        .unwrap_or_else(|error| ui.note(&format!("takes no requests of other processes: {error:#}")));
     let mut interrupt = Interrupt::listen()?;
     let me = session.client.me();
     ui.note(&format!("listening as {} {}", paint(NAME, three_word_name(me)), key_text::chat_key(me)));
@@ -135,8 +138,8 @@ pub(crate) async fn listen(global: &Global, args: ListenArgs, ui: &Ui) -> Result
             event = session.events.recv() => match event {
                 Some(ClientEvent::Stopped(code)) => bail!("the store has failed ({code})"),
                 Some(event) => {
-                    if let (Some(desk), ClientEvent::Notice(Notice::State { id, state, .. })) = (&desk, &event) {
-                        desk.tell(*id, *state);
+                    if let ClientEvent::Notice(Notice::State { id, state, .. }) = &event {
+                        mail.tell(*id, *state);
                     }
                     tell(&event, ui);
                 }
@@ -153,12 +156,20 @@ async fn start(global: &Global, lock: DataDirLock, peers: &PeerArgs, ui: &Ui) ->
     let env = Environment::system()?;
     let tasks = Tasks::new(tokio::runtime::Handle::current());
     let mut config = ClientConfig::new(account.home().to_owned());
-    if peers.peers.is_empty() {
-        ui.note("no --peer given: nothing is sent or heard before one is");
-    }
     config.peers = peers.peers.clone();
+    config.light = peers.light;
+    config.discovery = starts(&peers.starts);
+    if config.peers.is_empty() && config.discovery.is_none() {
+        ui.note("no --peer and no --bootnodes given: nothing is sent or heard before a peer is named");
+    }
     let (client, events) = Client::open(key, config, &env, &tasks).await.context("open the account")?;
     Ok(Session { account: account.address.to_string(), client, events, tasks, _lock: lock })
+}
+
+/// Whom to ask for other nodes. Without anybody to start from, nobody is looked for.
+fn starts(args: &StartArgs) -> Option<DiscoveryOptions> {
+    let any = !args.bootnodes.is_empty() || !args.lists.is_empty();
+    any.then(|| crate::node::discovery(args, &DiscoveryArgs { v4: true, v5: true })).flatten()
 }
 
 impl Session {

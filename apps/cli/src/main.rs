@@ -5,12 +5,15 @@ mod account;
 mod args;
 mod chat;
 mod demo;
+mod dns;
+mod doctor;
 mod home;
 mod interrupt;
 mod ipc;
 mod node;
 mod output;
 mod password;
+mod peers;
 
 use std::process::ExitCode;
 
@@ -53,8 +56,12 @@ async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&cli.global, args, ui).await,
         Command::Account(command) => account::run(&cli.global, command, ui),
         Command::Node(args) => node::run(&cli.global, args, ui).await,
+        Command::Bootnode(args) => node::bootnode(&cli.global, args, ui).await,
+        Command::Peers { command } => peers::run(&cli.global, command, ui).await,
+        Command::Doctor(args) => doctor::run(&cli.global, &args, ui).await,
         Command::Send(args) => chat::send(&cli.global, args, ui).await,
         Command::Listen(args) => chat::listen(&cli.global, args, ui).await,
+        Command::Dns(command) => dns::run(command, ui).await,
         Command::DemoPerson(args) => demo::person::run(&cli.global, args).await,
     }
 }
@@ -70,5 +77,7 @@ fn start_logging(global: &Global) {
         (false, _) => "undertone=trace,debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.with_ansi(colours).with_target(false).init();
 }

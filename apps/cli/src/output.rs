@@ -88,6 +88,59 @@ pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// `1 peer`, `2 peers`.
+pub(crate) fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// A time as people say it: its largest unit, and the next when it is small.
+pub(crate) fn span(secs: u64) -> String {
+    match secs {
+        0..60 => format!("{secs} s"),
+        60..600 => format!("{} m {:02} s", secs / 60, secs % 60),
+        600..3_600 => format!("{} m", secs / 60),
+        3_600..86_400 => format!("{} h {:02} m", secs / 3_600, secs % 3_600 / 60),
+        _ => format!("{} d {:02} h", secs / 86_400, secs % 86_400 / 3_600),
+    }
+}
+
+/// Columns under a heading, as wide as what they hold.
+pub(crate) struct Table<const N: usize> {
+    rows: Vec<[String; N]>,
+}
+
+impl<const N: usize> Table<N> {
+    pub(crate) fn new(heading: [&str; N]) -> Self {
+        Self { rows: vec![heading.map(|text| paint(DIM, text))] }
+    }
+
+    pub(crate) fn row(&mut self, row: [String; N]) {
+        self.rows.push(row);
+    }
+
+    pub(crate) fn print(&self, ui: &Ui) {
+        let mut widths = [0; N];
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = visible(cell).max(*width);
+            }
+        }
+        for row in &self.rows {
+            let mut line = String::new();
+            for (width, cell) in widths.iter().zip(row) {
+                line.push_str(cell);
+                line.push_str(&" ".repeat(width - visible(cell) + 2));
+            }
+            ui.line(line.trim_end());
+        }
+    }
+}
+
+/// Characters of a text beside the escapes that colour it.
+fn visible(text: &str) -> usize {
+    anstream::adapter::strip_str(text).to_string().chars().count()
+}
+
 /// A text of somebody else for a terminal: no control characters, nothing that turns the direction.
 pub(crate) fn printable(text: &str) -> String {
     let hidden = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -96,7 +149,14 @@ pub(crate) fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{DIM, paint, printable, span, visible};
+
+    #[test]
+    fn times_are_short_and_colours_have_no_width() {
+        let said = [0, 59, 61, 601, 3_661, 90_000].map(span);
+        assert_eq!(said, ["0 s", "59 s", "1 m 01 s", "10 m", "1 h 01 m", "1 d 01 h"]);
+        assert_eq!(visible(&paint(DIM, "grüße")), 5);
+    }
 
     #[test]
     fn a_message_cannot_steer_the_terminal() {

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
+use undertone_crypto::PublicKey;
 use undertone_devp2p::DisconnectReason;
 use undertone_net::{Net, NetEvent};
+use undertone_peers::skew::{SkewKind, SkewSource};
 use undertone_runtime::{Environment, Pool};
 use undertone_transport::{Command, CommandError, Event, Failure, Progress, Transport};
 use undertone_whisper::wire::PacketCode;
@@ -13,6 +16,7 @@ use undertone_whisper::{Input, Job, JobDone, JobId, PeerId, Step, Transmit, Whis
 
 use crate::limits;
 use crate::node::NodeEvent;
+use crate::skew::Skew;
 
 /// Owns the Whisper machine and moves what goes in and out.
 pub(crate) struct Driver {
@@ -21,6 +25,7 @@ pub(crate) struct Driver {
     pool: Pool,
     env: Environment,
     events: mpsc::Sender<NodeEvent>,
+    skew: Skew,
     stop: CancellationToken,
     results: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
     links: BTreeMap<PeerId, Link>,
@@ -32,6 +37,8 @@ type Outcome = Result<JobDone, JobId>;
 /// A link with the capability.
 struct Link {
     peer: undertone_net::PeerId,
+    /// Whose it is.
+    key: PublicKey,
     /// Which of the link's capabilities it is.
     capability: usize,
     /// Packets handed to the link so far.
@@ -46,11 +53,12 @@ impl Driver {
         net: Net,
         pool: Pool,
         env: Environment,
+        skew: Skew,
         events: mpsc::Sender<NodeEvent>,
         stop: CancellationToken,
     ) -> Self {
         let results = mpsc::channel(limits::RESULTS);
-        Self { whisper, net, pool, env, events, stop, results, links: BTreeMap::new() }
+        Self { whisper, net, pool, env, skew, events, stop, results, links: BTreeMap::new() }
     }
 
     /// Runs until the token is cancelled. Order of service: shutdown, timers that are due, results, commands, the
@@ -63,6 +71,8 @@ impl Driver {
         let stop = self.stop.clone();
         let mut batch = Vec::with_capacity(limits::BATCH);
         let mut commanded = true;
+        let mut credit = interval_at(Instant::now() + limits::CREDIT_EVERY, limits::CREDIT_EVERY);
+        credit.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // A sleep is never over when it is first polled, so the one below only ends a wait: whoever keeps the
             // channels full must not stop the clock.
@@ -78,6 +88,7 @@ impl Driver {
                     None => commanded = false,
                 },
                 () = wait => {}
+                _ = credit.tick() => self.credit(),
                 received = network.recv_many(&mut batch, limits::BATCH) => {
                     if received == 0 {
                         break;
@@ -96,6 +107,24 @@ impl Driver {
         let now = self.env.now();
         if self.whisper.poll_timeout().is_some_and(|at| at <= now.mono) {
             self.whisper.handle_timeout(now);
+        }
+    }
+
+    /// Tells the peer manager who brought something new, and the estimate what time it is elsewhere.
+    fn credit(&mut self) {
+        let mut news = Vec::new();
+        self.whisper.take_news(&mut news);
+        for (peer, envelopes) in news {
+            if let Some(link) = self.links.get(&peer) {
+                self.net.useful(link.peer, envelopes);
+            }
+        }
+        let now = self.env.now().mono;
+        while let Some(sample) = self.whisper.poll_clock_sample() {
+            if let Some(link) = self.links.get(&sample.peer) {
+                let source = SkewSource::Peer(link.key);
+                self.skew.lock().sample(now, source, SkewKind::Envelope, sample.offset_ms);
+            }
         }
     }
 
@@ -139,10 +168,10 @@ impl Driver {
     async fn network(&mut self, event: NetEvent) {
         let now = self.env.now();
         match event {
-            NetEvent::Connected { peer, shared, .. } => {
+            NetEvent::Connected { peer, key, shared, .. } => {
                 let shh = shared.iter().position(|s| s.capability.name == b"shh");
                 let Some(capability) = shh else { return };
-                let link = Link { peer, capability, sent: 0, envelopes: None };
+                let link = Link { peer, key, capability, sent: 0, envelopes: None };
                 self.links.insert(whisper_id(peer), link);
                 self.handle(Input::Connected(whisper_id(peer)));
                 self.say_peers().await;
@@ -153,6 +182,7 @@ impl Driver {
                     let input = Input::Packet { peer: whisper_id(peer), code, body: &payload };
                     if let Err(fault) = self.whisper.handle(now, input) {
                         tracing::debug!(peer = peer.number(), code = fault.code(), "packet refused");
+                        self.net.fault(peer, fault.fault());
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! Why there is no node.
 
 use undertone_base::FaultClass;
+use undertone_discovery::DiscoveryError;
 use undertone_net::NetError;
 
 /// Why a node does not start or does not answer.
@@ -16,6 +17,9 @@ pub enum NodeError {
     /// The network could not be set up.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// Discovery could not be set up.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
     /// The minimum proof of work is no positive finite number.
     #[error("the minimum proof of work must be a finite number from 0")]
     MinPow,
@@ -33,6 +37,7 @@ impl NodeError {
         match self {
             Self::Gone | Self::MinPow | Self::NodeKey(_) => FaultClass::Caller,
             Self::Threads(_) => FaultClass::Environment,
+            Self::Discovery(error) => error.fault(),
             Self::Net(error) => error.fault(),
             Self::File(error) => error.fault(),
         }
@@ -45,6 +50,7 @@ impl NodeError {
             Self::MinPow => "node.min_pow",
             Self::NodeKey(_) => "node.key_file",
             Self::Threads(_) => "node.threads",
+            Self::Discovery(error) => error.code(),
             Self::Net(error) => error.code(),
             Self::File(error) => error.code(),
         }

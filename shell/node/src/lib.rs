@@ -21,23 +21,39 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod admin;
+mod config;
 mod driver;
 mod error;
+mod health;
+mod keeper;
 mod node;
 mod node_key;
+mod peers;
+mod skew;
 
+pub use admin::{BanInfo, NodeInfo, PeerInfo, PeerNetwork, PeerQuality, Ports};
+pub use config::{DiscoveryOptions, NodeConfig, Role};
 pub use error::NodeError;
-pub use node::{Node, NodeConfig, NodeEvent};
+pub use health::{ClockHealth, DiscoveryHealth, FilesHealth, Health, MappedPort, NatHealth, PeersHealth};
+pub use node::{Node, NodeEvent};
 pub use node_key::load_or_make_node_key;
 
 /// Capacities of the channels of a node, in messages.
 pub mod limits {
+    use std::time::Duration;
+
     /// Commands that wait for the driver.
     pub const COMMANDS: usize = 256;
     /// Events that wait for whoever reads them.
     pub const EVENTS: usize = 1_024;
     /// Results of jobs that wait for the driver: as many as can be out.
     pub const RESULTS: usize = undertone_whisper::limits::MAX_JOBS;
+    /// How often peers are credited with what they brought. Our choice: seldom enough to cost nothing, often enough
+    /// that a good peer is not rotated away.
+    pub const CREDIT_EVERY: Duration = Duration::from_secs(2);
+    /// How often discovery is asked for the clocks of others. Our choice: the estimate changes slowly.
+    pub const SAMPLE_EVERY: Duration = Duration::from_secs(5);
     /// Network events that are handled before anything is sent, so that bundles form.
     pub const BATCH: usize = 64;
     /// Jobs that wait for a core: as many as can be out.

@@ -12,7 +12,7 @@ use undertone_crypto::{KeyId, MemoryKeyring, PublicKey};
 use undertone_devp2p::Enode;
 use undertone_messenger::{Chat, ChatId, Command, Message, Messenger, Notice, Pfs};
 use undertone_net::PeerView;
-use undertone_node::{Node, NodeConfig, load_or_make_node_key};
+use undertone_node::{DiscoveryOptions, Node, NodeConfig, Role, load_or_make_node_key};
 use undertone_payload::MessageId;
 use undertone_runtime::{Environment, Tasks};
 use undertone_store::{Database, SqlTx, Writer};
@@ -34,6 +34,13 @@ pub struct ClientConfig {
     pub listen: Option<SocketAddr>,
     /// Nodes to stay connected to.
     pub peers: Vec<Enode>,
+    /// How other nodes are found; `None`: only [`ClientConfig::peers`] are known.
+    pub discovery: Option<DiscoveryOptions>,
+    /// How many peers at most, those of [`ClientConfig::peers`] not counted.
+    pub max_peers: usize,
+    /// Whether it passes on nothing of others and says so. Cheapest, and its peers know that whatever it sends is
+    /// this account's.
+    pub light: bool,
     /// When messages leave: at once, or mixed with other traffic.
     pub flush: Flush,
     /// Whether what the privacy layer does is reported ([`ClientEvent::Report`]).
@@ -43,9 +50,21 @@ pub struct ClientConfig {
 impl ClientConfig {
     /// A client that only dials and knows nobody yet. Messages leave at once.
     pub const fn new(home: PathBuf) -> Self {
-        Self { home, listen: None, peers: Vec::new(), flush: Flush::Fast, watch: false }
+        Self {
+            home,
+            listen: None,
+            peers: Vec::new(),
+            discovery: None,
+            max_peers: MAX_PEERS,
+            light: false,
+            flush: Flush::Fast,
+            watch: false,
+        }
     }
 }
+
+/// Peers of a client by default: enough that no single one decides what it hears (`status-go: MaxPeers`).
+const MAX_PEERS: usize = 25;
 
 /// What a client tells.
 #[derive(Clone, Debug)]
@@ -98,9 +117,12 @@ impl Client {
         let writer = Writer::start(database, steps, env.clock().clone()).map_err(ClientError::Threads)?;
 
         let mut node = NodeConfig::relay(load_or_make_node_key(&config.home.join("nodekey"), &mut rng)?);
-        node.relay = false;
+        node.role = if config.light { Role::Light } else { Role::Client };
         node.listen = config.listen;
         node.peers = config.peers;
+        node.discovery = config.discovery;
+        node.max_peers = config.max_peers;
+        node.home = Some(config.home.clone());
         node.watch = config.watch;
         let (node, network) = Node::start(node, keyring, env, tasks).await?;
 
@@ -117,6 +139,11 @@ impl Client {
     /// The account's public key.
     pub const fn me(&self) -> &PublicKey {
         self.messenger.key()
+    }
+
+    /// Its node: peers, discovery, how it is.
+    pub const fn node(&self) -> &Node {
+        &self.node
     }
 
     /// Where its node can be dialled.

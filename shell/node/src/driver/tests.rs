@@ -87,7 +87,7 @@ async fn timers_fire_while_the_channels_are_full() {
     let (commands, inbox) = mpsc::channel(limits::COMMANDS);
     let (events, mut outbox) = mpsc::channel(limits::EVENTS);
     let pool = Pool::per_core(limits::JOBS).unwrap();
-    let driver = Driver::new(whisper, net, pool, env, events, tasks.token());
+    let driver = Driver::new(whisper, net, pool, env, Skew::default(), events, tasks.token());
     tasks.spawn("node", driver.run(inbox, network));
 
     hand.advance(Duration::from_secs(20));

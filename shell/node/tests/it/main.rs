@@ -51,7 +51,7 @@ fn relay(seed: u64) -> NodeConfig {
 /// A node of a person, which only dials.
 fn person(seed: u64, peers: &[Enode]) -> NodeConfig {
     let mut config = NodeConfig::relay(node_key(seed));
-    config.relay = false;
+    config.role = undertone_node::Role::Client;
     config.peers = peers.to_vec();
     config
 }

@@ -1,17 +1,13 @@
-//! One process owns a data directory. Any other asks the owner to do its work, over a socket there.
-//!
-//! One request and its replies are JSON lines on one connection. The directory and the socket are open to their owner
-//! alone, so whoever can connect could read the key file too; the account is unlocked there already, and no password
-//! is asked or passed on.
+//! The owner's side.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, Lines};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, broadcast};
@@ -19,14 +15,14 @@ use tokio::time::timeout;
 use undertone::Client;
 use undertone_devp2p::Enode;
 use undertone_messenger::MessageState;
+use undertone_node::Node;
 use undertone_payload::MessageId;
 use undertone_runtime::Tasks;
 
-use crate::args::Wait;
+use super::{NodeRequest, PeerList, Reply, Request, SOCKET, SendRequest};
 use crate::chat;
+use crate::peers::{ban_target, key_of};
 
-/// Name of the socket in the data directory.
-const SOCKET: &str = "undertone.ipc";
 /// Longest line in bytes: the longest text that the program reads, with room for what surrounds it.
 const MAX_LINE: u64 = 256 * 1024;
 /// How many are served at once; more wait.
@@ -38,50 +34,36 @@ const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// States that wait for whoever serves a client. Overflow: it looks the newest one up.
 const STATES: usize = 1_024;
 
-/// Asks to send a message.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct Request {
-    /// Address of the account that is meant.
-    pub(crate) account: String,
-    /// To whom, as it is typed.
-    pub(crate) to: String,
-    pub(crate) text: String,
-    /// Peers to stay connected to from now on.
-    pub(crate) peers: Vec<String>,
-    pub(crate) wait: Wait,
-    pub(crate) timeout_ms: u64,
-}
-
-/// How it goes; one of the last four comes last.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(tag = "event", rename_all = "camelCase")]
-pub(crate) enum Reply {
-    /// It is written down.
-    Composed { id: String },
-    /// It went on.
-    State { id: String, state: String },
-    /// It was given up.
-    Failed { why: String },
-    /// It is as far as was asked for.
-    Reached { state: String },
-    /// Nothing was done.
-    Refused { why: String },
-    /// It is not as far as was asked for; it stays queued.
-    TimedOut { peers: usize },
-}
-
 /// Where the owner of a data directory takes requests.
 #[derive(Clone)]
 pub(crate) struct Desk {
+    node: Node,
+    mail: Option<Mail>,
+}
+
+/// What an owner with an account has besides its node.
+#[derive(Clone)]
+pub(crate) struct Mail {
     client: Client,
     account: String,
     states: broadcast::Sender<(MessageId, MessageState)>,
 }
 
+impl Mail {
+    pub(crate) fn new(client: Client, account: String) -> Self {
+        Self { client, account, states: broadcast::Sender::new(STATES) }
+    }
+
+    /// Passes on how far a message is, to whoever waits for it.
+    pub(crate) fn tell(&self, id: MessageId, state: MessageState) {
+        // Nobody waits when this fails.
+        let _ = self.states.send((id, state));
+    }
+}
+
 impl Desk {
     /// Takes requests until the tasks stop. The caller owns the directory, so a socket that is there is a dead one's.
-    pub(crate) fn open(dir: &Path, account: String, client: Client, tasks: &Tasks) -> Result<Self> {
+    pub(crate) fn open(dir: &Path, node: Node, mail: Option<Mail>, tasks: &Tasks) -> Result<()> {
         let path = dir.join(SOCKET);
         let about = || format!("open {}", path.display());
         match std::fs::remove_file(&path) {
@@ -92,15 +74,8 @@ impl Desk {
         }
         let listener = UnixListener::bind(&path).with_context(about)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).with_context(about)?;
-        let desk = Self { client, account, states: broadcast::Sender::new(STATES) };
-        tasks.spawn("ipc", desk.clone().accept(listener, path, tasks.clone()));
-        Ok(desk)
-    }
-
-    /// Passes on how far a message is, to whoever waits for it.
-    pub(crate) fn tell(&self, id: MessageId, state: MessageState) {
-        // Nobody waits when this fails.
-        let _ = self.states.send((id, state));
+        tasks.spawn("ipc", Self { node, mail }.accept(listener, path, tasks.clone()));
+        Ok(())
     }
 
     async fn accept(self, listener: UnixListener, path: PathBuf, tasks: Tasks) {
@@ -145,7 +120,8 @@ impl Desk {
         let request = serde_json::from_str(&line.unwrap_or_default());
         let work = async {
             let last = match request {
-                Ok(request) => self.send(request, &mut write).await,
+                Ok(Request::Send(request)) => self.send(request, &mut write).await,
+                Ok(Request::Node(request)) => self.node(request).await.map(|value| Reply::Answer { value }),
                 Err(error) => Err(error.into()),
             };
             let last = last.unwrap_or_else(|error| Reply::Refused { why: format!("{error:#}") });
@@ -158,7 +134,41 @@ impl Desk {
         }
     }
 
-    async fn send(&self, request: Request, write: &mut (impl AsyncWrite + Unpin)) -> Result<Reply> {
+    async fn send(&self, request: SendRequest, write: &mut (impl AsyncWrite + Unpin)) -> Result<Reply> {
+        let Some(mail) = &self.mail else {
+            let pid = std::process::id();
+            bail!(
+                "the directory is in use by process {pid}, a node without an account: stop it, or use another --datadir"
+            )
+        };
+        mail.send(request, write).await
+    }
+
+    async fn node(&self, request: NodeRequest) -> Result<Value> {
+        let node = &self.node;
+        Ok(match request {
+            NodeRequest::Health => json!(node.health()),
+            NodeRequest::Peers => json!(PeerList {
+                peers: node.admin_peers().await,
+                max: node.max_peers(),
+                absent: node.absent().iter().map(ToString::to_string).collect(),
+                bans: node.bans(),
+            }),
+            NodeRequest::Add { enode } => json!(node.admin_add_peer(enode.parse::<Enode>()?)?),
+            NodeRequest::Remove { peer } => json!(node.admin_remove_peer(&key_of(&peer)?)),
+            NodeRequest::Trust { peer } => json!(node.admin_add_trusted_peer(key_of(&peer)?)),
+            NodeRequest::Untrust { peer } => json!(node.admin_remove_trusted_peer(&key_of(&peer)?)),
+            NodeRequest::Ban { who, secs } => {
+                node.ban(ban_target(&who)?, secs.map(Duration::from_secs));
+                json!(true)
+            }
+            NodeRequest::Unban { who } => json!(node.unban(ban_target(&who)?)),
+        })
+    }
+}
+
+impl Mail {
+    async fn send(&self, request: SendRequest, write: &mut (impl AsyncWrite + Unpin)) -> Result<Reply> {
         ensure!(
             request.account == self.account,
             "the process that owns the directory has account {} open, not {}",
@@ -202,25 +212,4 @@ async fn say(write: &mut (impl AsyncWrite + Unpin), reply: &Reply) -> Result<()>
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
     write.write_all(&line).await.context("answer")
-}
-
-/// What the owner of a directory answers.
-pub(crate) struct Replies(Lines<BufReader<UnixStream>>);
-
-impl Replies {
-    /// Hands a request to the owner; `None` when it takes none.
-    pub(crate) async fn to(dir: &Path, request: &Request) -> Result<Option<Self>> {
-        let Ok(mut stream) = UnixStream::connect(dir.join(SOCKET)).await else { return Ok(None) };
-        let mut line = serde_json::to_vec(request)?;
-        line.push(b'\n');
-        stream.write_all(&line).await.context("ask the process that owns the directory")?;
-        Ok(Some(Self(BufReader::new(stream).lines())))
-    }
-
-    pub(crate) async fn next(&mut self) -> Result<Reply> {
-        let line = self.0.next_line().await.context("hear the process that owns the directory")?;
-        let line =
-            line.context("the process that owns the directory has stopped; what was composed stays queued")?;
-        serde_json::from_str(&line).context("the process that owns the directory speaks another version")
-    }
 }
