@@ -101,6 +101,11 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Ok(self.put_contact(peer, ContactRow { pfs, ..row })?)
     }
 
+    pub(crate) fn allow_weaker(&mut self, peer: &PublicKey, allowed: bool) -> Result<(), Fault> {
+        let row = self.contact(peer)?.unwrap_or_default();
+        Ok(self.put_contact(peer, ContactRow { weaker_allowed: allowed, ..row })?)
+    }
+
     pub(crate) fn pfs(&self, peer: &PublicKey) -> Result<Pfs, StoreError> {
         Ok(self.contact(peer)?.unwrap_or_default().pfs)
     }

@@ -21,6 +21,9 @@ use crate::rows::{Address, Carries, ContactRow, OutboxRow};
 use crate::step::{Step, Stop};
 use crate::store::StoreTx;
 
+/// The stable code of M10.
+const DOWNGRADE: &str = "messenger.downgrade";
+
 impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// A direct message that could not be opened: refused, and where that may help answered.
     ///
@@ -42,6 +45,40 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         self.notify(Notice::Undecodable { author: peer, why: Undecodable::Security(error.code()) });
         self.notify(Notice::LostSession { peer, answered });
         Ok(())
+    }
+
+    /// Whether a message is protected less than what its author has shown.
+    pub(crate) fn is_downgrade(&self, author: &PublicKey, protection: Protection) -> Result<bool, Fault> {
+        let row = self.contact(author)?.unwrap_or_default();
+        let allowed = row.weaker_allowed || row.pfs == Pfs::Off;
+        Ok(protection != Protection::Ratchet && row.shown_pfs && !allowed)
+    }
+
+    /// Somebody who has shown forward secrecy writes without: an attacker who holds its key and not its devices, or a
+    /// device that was set up anew. The latter hears of our devices and sends its message again.
+    ///
+    /// DEVIATION: the original shows it like any other (`security.md` S2, S9). Pinned by
+    /// `whoever_has_shown_forward_secrecy_does_not_fall_back_unseen`.
+    pub(crate) fn downgraded(&mut self, received: &Received, to: Protection) -> Result<(), Stop> {
+        let peer = received.author;
+        if self.admit(&peer)? {
+            self.answer(&peer)?;
+        }
+        self.notify(Notice::Undecodable { author: peer, why: Undecodable::Payload(DOWNGRADE) });
+        self.notify(Notice::Downgraded { peer, to });
+        Ok(())
+    }
+
+    /// From now on less is a downgrade.
+    pub(crate) fn has_shown_pfs(&mut self, peer: &PublicKey) -> Result<(), Fault> {
+        let known = self.contact(peer)?;
+        // Whom we neither know nor have a chat with is not remembered.
+        if known.is_some_and(|row| row.shown_pfs)
+            || (known.is_none() && self.chat(&ChatId::OneToOne(*peer))?.is_none())
+        {
+            return Ok(());
+        }
+        Ok(self.put_contact(peer, ContactRow { shown_pfs: true, ..known.unwrap_or_default() })?)
     }
 
     /// Tells the person of devices that are new, of somebody whose devices we knew.

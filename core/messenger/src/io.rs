@@ -24,6 +24,13 @@ pub enum Input {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
+    /// Read what this person sends without forward secrecy although it has shown that it can do better, or no longer.
+    AllowWeaker {
+        /// Whom.
+        peer: PublicKey,
+        /// What.
+        allowed: bool,
+    },
     /// Give up a message that was not taken by a peer yet.
     GiveUp(MessageId),
     /// Set the unread count of a chat to zero.
@@ -74,6 +81,15 @@ pub enum Effect {
 pub enum Notice {
     /// A chat is new or its counters changed.
     Chat(Chat),
+    /// Somebody who had written through the ratchet wrote without it. Not shown and not acknowledged, so that it
+    /// comes again: the person's devices were told of ours, and write through the ratchet then. If they do not,
+    /// [`Command::AllowWeaker`] lets it through.
+    Downgraded {
+        /// Who.
+        peer: PublicKey,
+        /// What protects its message now.
+        to: Protection,
+    },
     /// Somebody's devices work with sessions that this device does not have: one of the two has lost its state. The
     /// message that showed it is lost unless it is repeated.
     LostSession {

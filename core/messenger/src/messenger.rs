@@ -103,6 +103,7 @@ impl Messenger {
 impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     fn command(&mut self, command: Command) -> Result<(), Fault> {
         match command {
+            Command::AllowWeaker { peer, allowed } => self.allow_weaker(&peer, allowed),
             Command::GiveUp(id) => self.give_up(&id),
             Command::MarkRead(chat) => self.mark_read(&chat),
             Command::Open(chat) => self.open_chat(&chat),

@@ -14,6 +14,7 @@
 //! | M7 | its type belongs on this route | refused |
 //! | M8 | there is room for the chat of one more stranger | refused |
 //! | M9 | an acknowledgement comes from the peer that the message went to | ignored |
+//! | M10 | it is protected as well as what its author has sent before | refused and answered |
 
 use rand_core::CryptoRng;
 use undertone_crypto::PublicKey;
@@ -162,13 +163,23 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             }
             Err(error) => return self.unreadable(received, error),
         };
-        let mut arrival = Arrival { received, protection, sync: 0 };
+        if self.is_downgrade(&received.author, protection)? {
+            return self.downgraded(received, protection); // M10
+        }
+        self.received_payload(payload, Arrival { received, protection, sync: 0 })?;
+        if protection == Protection::Ratchet {
+            self.has_shown_pfs(&received.author)?;
+        }
+        Ok(())
+    }
+
+    fn received_payload(&mut self, payload: Vec<u8>, mut arrival: Arrival<'_>) -> Result<(), Stop> {
         let sync = payload.len();
         match unwrap(payload) {
             Err(error) => Err(Stop::Refused(Undecodable::Sync(error.code()))),
             Ok(Unwrapped::Plain(body)) => {
                 self.body(body, arrival)?.map_err(Stop::Refused)?;
-                self.admit(&received.author)?;
+                self.admit(&arrival.received.author)?;
                 Ok(())
             }
             Ok(Unwrapped::Sync(payload)) => {

@@ -141,4 +141,10 @@ pub struct Contact {
     /// When it was last told of our devices because its message was not for this one, ms since 1970; 0 for never.
     #[prost(uint64, tag = "3")]
     pub answered_ms: u64,
+    /// Whether it has sent us something through the ratchet.
+    #[prost(bool, tag = "4")]
+    pub shown_pfs: bool,
+    /// Whether it may write to us without, although it has.
+    #[prost(bool, tag = "5")]
+    pub weaker_allowed: bool,
 }

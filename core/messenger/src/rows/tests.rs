@@ -58,7 +58,13 @@ fn rows_of_format_1() {
             format!("outbox   {}", hex(&outbox.to_bytes())),
             format!(
                 "contact  {}",
-                hex(&ContactRow { pfs: Pfs::Off, answered: Some(Unix::from_millis(7)) }.to_bytes())
+                hex(&ContactRow {
+                    pfs: Pfs::Off,
+                    answered: Some(Unix::from_millis(7)),
+                    shown_pfs: true,
+                    weaker_allowed: true
+                }
+                .to_bytes())
             ),
             format!("due      {}", hex(&Due::Outbox(SendId(9)).key(Unix::from_millis(5)))),
             format!("due      {}", hex(&Due::Pending(vec![1, 2]).key(Unix::from_millis(5)))),

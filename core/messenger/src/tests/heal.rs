@@ -105,3 +105,62 @@ fn strangers_and_people_without_forward_secrecy_get_no_answer() {
     let arrival = bob.arrival(alice.key(), &send);
     assert_eq!(bob.refused(arrival), Undecodable::Security("open.device_not_found"));
 }
+
+fn downgrades(effects: &[Effect]) -> Vec<Protection> {
+    let to = |effect: &Effect| match effect {
+        Effect::Notify(Notice::Downgraded { to, .. }) => Some(*to),
+        _ => None,
+    };
+    effects.iter().filter_map(to).collect()
+}
+
+#[test]
+fn whoever_has_shown_forward_secrecy_does_not_fall_back_unseen() {
+    let (mut alice, mut bob) = acquainted();
+    let to_bob = ChatId::OneToOne(bob.key());
+    // So far only Bob has answered through the ratchet.
+    let (_, send) = alice.say(&to_bob, "well protected");
+    assert_eq!(messages(&bob.hear(alice.key(), &send))[0].protection, Protection::Ratchet);
+
+    alice.command(Command::SetPfs { peer: bob.key(), pfs: Pfs::Off });
+    let (_, bare) = alice.say(&to_bob, "in my name");
+    let effects = bob.hear(alice.key(), &bare);
+    assert_eq!(downgrades(&effects), [Protection::TransportOnly]);
+    assert!(messages(&effects).is_empty());
+    assert_eq!(bob.texts(&ChatId::OneToOne(alice.key())), ["hello", "hello", "well protected"]);
+
+    bob.command(Command::AllowWeaker { peer: alice.key(), allowed: true });
+    let effects = bob.hear(alice.key(), &bare);
+    assert_eq!(messages(&effects)[0].protection, Protection::TransportOnly, "shown for what it is");
+    bob.command(Command::AllowWeaker { peer: alice.key(), allowed: false });
+    let (_, bare) = alice.say(&to_bob, "once more");
+    assert_eq!(downgrades(&bob.hear(alice.key(), &bare)), [Protection::TransportOnly]);
+}
+
+#[test]
+fn a_device_that_was_set_up_anew_comes_back_through_the_ratchet() {
+    let (mut alice, mut bob) = acquainted();
+    let to_bob = ChatId::OneToOne(bob.key());
+    let (_, send) = alice.say(&to_bob, "well protected");
+    bob.hear(alice.key(), &send);
+
+    let mut anew = Side::unopened(0xa1);
+    anew.dice = Dice::new(b"another device");
+    anew.open();
+    let (id, send) = anew.say(&to_bob, "it is me");
+    anew.progress(send.id, Progress::Relayed);
+    let effects = bob.hear(anew.key(), &send);
+    assert_eq!(downgrades(&effects), [Protection::DhOnly]);
+    assert_eq!(new_devices(&effects), [anew.key()]);
+    for answer in sends(&effects) {
+        anew.hear(bob.key(), answer);
+    }
+    anew.later(Duration::from_secs(3_600));
+    bob.now = anew.now;
+    let again = anew.timeout();
+    let arrived: Vec<_> = sends(&again).into_iter().flat_map(|send| bob.hear(anew.key(), send)).collect();
+    assert_eq!(messages(&arrived)[0].text, "it is me");
+    assert_eq!(messages(&arrived)[0].protection, Protection::Ratchet);
+    anew.hear_all(bob.key(), &arrived);
+    assert_eq!(anew.state(&id), MessageState::Delivered);
+}

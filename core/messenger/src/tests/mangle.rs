@@ -150,7 +150,14 @@ fn mangled_rows_are_a_corrupt_store() {
             assert_eq!(OutboxRow::from_bytes(&row.to_bytes()).as_ref(), Ok(&row), "{}", mutation.name);
         }
     }
-    for mutation in of(&ContactRow { pfs: Pfs::Off, answered: Some(Unix::from_millis(7)) }.to_bytes()) {
+    for mutation in of(&ContactRow {
+        pfs: Pfs::Off,
+        answered: Some(Unix::from_millis(7)),
+        shown_pfs: true,
+        weaker_allowed: true,
+    }
+    .to_bytes())
+    {
         trial.run(&mutation, ContactRow::from_bytes, says);
     }
     for mutation in of(&state.to_bytes()) {
