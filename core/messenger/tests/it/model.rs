@@ -93,6 +93,9 @@ proptest! {
             (party.lose, party.twice, party.crash_any) = (0, false, None);
             world.set_online(at, true);
             release(&mut world, at);
+            // Until then whoever went back behind the ratchet is not read, and repeats.
+            let peer = world.people[1 - at].key;
+            world.command(at, Command::AllowWeaker { peer, allowed: true }).unwrap();
         }
         // Two of the longest waits.
         world.run(Duration::from_secs(1_300));
