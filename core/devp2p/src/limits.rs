@@ -123,6 +123,9 @@ pub const MAX_LOOKUPS: usize = 16;
 /// FindNode requests in a row without a node after which a node goes (geth: `maxFindnodeFailures`).
 pub const MAX_FIND_FAILURES: u8 = 5;
 
+/// Nodes that a bucket has when one of them may go for that (later geth: `bucketSize/4`).
+pub const MIN_FOR_FAILURES: usize = BUCKET_SIZE / 4;
+
 /// Records asked for at the same time. Our choice; more wait for the next ping.
 pub const MAX_RECORD_REQUESTS: usize = 16;
 

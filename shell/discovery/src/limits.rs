@@ -64,6 +64,9 @@ pub const V5_THIN_INTERVAL_MAX: Duration = Duration::from_secs(30);
 /// Pause between two look-ups of a thick table of a node that does not walk. Our choice: as v4 refreshes its table.
 pub const V5_REFRESH_INTERVAL: Duration = Duration::from_secs(30 * 60);
 
+/// Longest pause between two attempts of v5 to reach its boot nodes while it knows nobody. Our choice.
+pub const V5_BOOT_INTERVAL_MAX: Duration = Duration::from_secs(5 * 60);
+
 /// Nodes that v5 asks how they see our address, at the same time. Our choice.
 pub const MAX_V5_PINGS: usize = 4;
 

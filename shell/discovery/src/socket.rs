@@ -93,15 +93,15 @@ impl Io {
         }
     }
 
-    /// Sends, or not: a datagram may be lost anywhere. `false` when the system did not take it.
-    pub(crate) fn send(&self, bytes: &[u8], to: SocketAddr) -> bool {
+    /// Sends, or not: a datagram may be lost anywhere. Waits while the system has no room. `false` when it refused.
+    pub(crate) async fn send(&mut self, bytes: &[u8], to: SocketAddr) -> bool {
         let Some(socket) = &self.socket else { return true };
         let to = match (self.family, to.ip()) {
             // A socket of IPv6 that takes both families names IPv4 addresses in their mapped form.
             (Family::V6, IpAddr::V4(ip)) => SocketAddr::new(ip.to_ipv6_mapped().into(), to.port()),
             _ => to,
         };
-        socket.try_send_to(bytes, to).is_ok()
+        socket.send_to(bytes, to).await.is_ok()
     }
 }
 

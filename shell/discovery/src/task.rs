@@ -172,7 +172,7 @@ impl Task {
         }
         let mut failed = 0_u64;
         while let Some(transmit) = core.machine.poll_transmit(now) {
-            if core.v4 && !self.io.send(&transmit.bytes, transmit.to) {
+            if core.v4 && !self.io.send(&transmit.bytes, transmit.to).await {
                 failed = failed.saturating_add(1);
             }
         }

@@ -53,8 +53,8 @@ use undertone_devp2p::limits::{BUCKET_SIZE, EMPTY_REFRESH};
 use undertone_devp2p::{NodeId, NodeKey};
 
 use crate::limits::{
-    MAX_V5_PERMITS, MAX_V5_PINGS, V5_REFRESH_INTERVAL, V5_THIN_INTERVAL, V5_THIN_INTERVAL_MAX,
-    V5_WALK_INTERVAL,
+    MAX_V5_PERMITS, MAX_V5_PINGS, V5_BOOT_INTERVAL_MAX, V5_REFRESH_INTERVAL, V5_THIN_INTERVAL,
+    V5_THIN_INTERVAL_MAX, V5_WALK_INTERVAL,
 };
 pub(crate) use filter::Rules;
 use filter::Slot;
@@ -101,6 +101,7 @@ pub(crate) struct V5 {
     contacts: Vec<Job>,
     next_find: Mono,
     next_boot: Mono,
+    boot_pause: Duration,
     thin_pause: Duration,
     broken: bool,
 }
@@ -138,6 +139,7 @@ impl V5 {
             contacts: Vec::new(),
             next_find: Mono::ZERO,
             next_boot: Mono::ZERO,
+            boot_pause: EMPTY_REFRESH / 2,
             thin_pause: V5_THIN_INTERVAL,
             broken: false,
         })
@@ -283,10 +285,14 @@ impl V5 {
     pub(crate) fn handle_timeout(&mut self, now: Now, walk: bool, rng: &mut (impl CryptoRng + ?Sized)) {
         let (known, connected) = self.sizes();
         if self.next_boot <= now.mono {
-            self.next_boot = now.mono.after(EMPTY_REFRESH);
             if connected == 0 {
+                // It may not speak v5 at all.
+                self.boot_pause = V5_BOOT_INTERVAL_MAX.min(self.boot_pause.saturating_mul(2));
                 self.ask_boot();
+            } else {
+                self.boot_pause = EMPTY_REFRESH;
             }
+            self.next_boot = now.mono.after(self.boot_pause);
         }
         if self.find.is_some() || now.mono < self.next_find {
             return;

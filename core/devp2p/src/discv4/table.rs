@@ -7,7 +7,8 @@ use super::address::{Prefix, is_lan};
 use super::contact::{Contact, pick};
 use crate::enr::Record;
 use crate::limits::{
-    BUCKET_PER_PREFIX, BUCKET_SIZE, BUCKETS, MAX_FIND_FAILURES, REPLACEMENTS, TABLE_PER_PREFIX,
+    BUCKET_PER_PREFIX, BUCKET_SIZE, BUCKETS, MAX_FIND_FAILURES, MIN_FOR_FAILURES, REPLACEMENTS,
+    TABLE_PER_PREFIX,
 };
 use crate::node_key::NodeId;
 
@@ -154,10 +155,17 @@ impl Table {
     }
 
     /// The node answered FindNode, with nodes or without.
+    ///
+    // DEVIATION: geth 1.9.7 drops whoever gave nothing five times, so that two nodes that know nobody else forget each
+    // other for ever again. As in later versions of geth, only where there are others. Pinned by
+    // `two_nodes_that_know_nobody_else_keep_each_other`.
     pub(super) fn found(&mut self, id: &NodeId, any: bool, now: Mono, rng: &mut (impl CryptoRng + ?Sized)) {
         let Some(entry) = self.get_mut(id) else { return };
         entry.failures = if any { 0 } else { entry.failures.saturating_add(1) };
-        if entry.failures >= MAX_FIND_FAILURES {
+        let useless = entry.failures >= MAX_FIND_FAILURES;
+        let index = self.index(id);
+        let others = self.buckets.get(index).map_or(0, |bucket| bucket.entries.len());
+        if useless && others >= MIN_FOR_FAILURES {
             self.dead(id, now, rng);
         }
     }
@@ -271,6 +279,17 @@ mod tests {
             table.found(&first[1], false, Mono::ZERO, &mut rng(1));
         }
         assert!(table.get(&first[1]).is_none());
+    }
+
+    #[test]
+    fn two_nodes_that_know_nobody_else_keep_each_other() {
+        let mut table = table();
+        let other = contact(1, "127.0.0.1");
+        table.add_seen(other.clone(), Mono::ZERO);
+        for _ in 0..3 * MAX_FIND_FAILURES {
+            table.found(&other.id, false, Mono::ZERO, &mut rng(1));
+        }
+        assert!(table.get(&other.id).is_some());
     }
 
     #[test]

@@ -1,5 +1,12 @@
 //! Discovery between real sockets on loopback.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod dns;
+mod flood;
+mod forged;
 mod node;
+mod peer;
+mod restart;
 mod ten;
+mod v5;
+mod v5wire;
