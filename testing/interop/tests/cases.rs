@@ -2,6 +2,7 @@
 
 mod burst;
 mod codes;
+mod company;
 mod discovery;
 mod envelopes;
 mod ethereumjs;
@@ -25,8 +26,10 @@ pub(crate) fn all() -> Vec<Case> {
             silence_costs_no_link;
         Geth codes: geth_has_too_many_peers, geth_has_us_already, geth_meets_itself, geth_finds_us_useless,
             geth_quits, geth_dislikes_our_status, geth_takes_our_reasons, geth_takes_our_refusal;
+        Geth company: our_trusted_geth_passes_the_limit, our_distrusted_geth_goes, our_static_geths_pass_the_limit,
+            a_banned_geth_stays_out, our_boot_geth_is_dialled, we_dial_a_geth_that_we_discovered;
         Geth discovery: we_bond_with_geth, geth_bonds_with_us, geth_finds_our_new_port_in_our_record,
-            two_geths_meet_through_us, we_meet_a_geth_through_geth;
+            two_geths_meet_through_us, we_meet_a_geth_through_geth, our_node_finds_geth, geth_finds_our_node;
         Geth status: what_geth_announces_and_changes, what_we_announce_and_change, geth_with_its_default_pow;
         Geth envelopes: symmetric_to_geth, symmetric_from_geth, asymmetric_to_geth, asymmetric_from_geth,
             sizes_to_geth, sizes_from_geth, unsigned_from_geth;

@@ -14,6 +14,9 @@ use undertone_support::until;
 
 use crate::DEADLINE;
 
+/// Time until somebody tells of a node: geth checks one of its nodes every 0 to 10 s.
+const TOLD: Duration = Duration::from_secs(120);
+
 /// Discovery and what it found.
 pub(crate) struct Disc {
     runtime: Runtime,
@@ -76,9 +79,16 @@ impl Disc {
         Ok(())
     }
 
-    /// Asks the network for the nodes closest to a key; the closest first.
-    pub(crate) fn lookup(&self, key: &PublicKey) -> Vec<Enode> {
-        self.runtime.block_on(self.discovery.lookup(&key.to_xy()))
+    /// Asks the network for this node until somebody tells of it. A geth tells of nobody whom it has not checked since
+    /// that node's own last Ping, so it takes some seconds, and luck.
+    pub(crate) fn await_told(&self, node: &Enode) -> Result<()> {
+        let mut closest = Vec::new();
+        let told = until(TOLD, || {
+            closest = self.runtime.block_on(self.discovery.lookup(&node.key().to_xy()));
+            closest.first() == Some(node)
+        });
+        ensure!(told, "the closest to {node} are {closest:?}");
+        Ok(())
     }
 
     /// Where the node of this key is.

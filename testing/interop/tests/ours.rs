@@ -7,22 +7,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use tokio::runtime::Runtime;
 use undertone_crypto::{KeyId, MemoryKeyring, PublicKey, SecretKey};
+use undertone_devp2p::enr::Record;
 use undertone_devp2p::{Enode, NodeKey};
+use undertone_discovery::Discovery;
 use undertone_net::{PeerId, PeerView};
-use undertone_node::{Node, NodeConfig, NodeEvent};
+use undertone_node::{Node, NodeConfig, NodeEvent, Role};
 use undertone_runtime::{Environment, Tasks};
 use undertone_support::until;
 use undertone_transport::{Command, Event, Flush, Listen, OpenWith, Progress, Received, Route, Send, SendId};
 use undertone_whisper::{Envelope, Report};
 
 use crate::{DEADLINE, hash_text};
-
-/// Whether our node carries everything, or asks for what it listens to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Role {
-    Client,
-    Relay,
-}
 
 /// What the node said so far.
 #[derive(Default)]
@@ -51,6 +46,11 @@ pub(crate) struct Ours {
 impl Ours {
     /// Starts a node that listens on loopback.
     pub(crate) fn start(role: Role) -> Result<Self> {
+        Self::with(role, |_| {})
+    }
+
+    /// The same, otherwise.
+    pub(crate) fn with(role: Role, change: impl FnOnce(&mut NodeConfig)) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let env = Environment::system()?;
         let key = SecretKey::random(&mut env.rng());
@@ -59,8 +59,9 @@ impl Ours {
         let tasks = Tasks::new(runtime.handle().clone());
         let mut config = NodeConfig::relay(NodeKey::random(&mut env.rng()));
         config.listen = Some(([127, 0, 0, 1], 0).into());
-        config.relay = role == Role::Relay;
+        config.role = role;
         config.watch = true;
+        change(&mut config);
         let (node, mut events) = runtime.block_on(Node::start(config, Arc::new(keyring), &env, &tasks))?;
         let heard = Arc::new(Mutex::new(Heard::default()));
         let notes = Arc::clone(&heard);
@@ -75,6 +76,11 @@ impl Ours {
     /// Where it can be dialled.
     pub(crate) fn enode(&self) -> Enode {
         self.node.enode()
+    }
+
+    /// Its record, when it has discovery.
+    pub(crate) fn record(&self) -> Option<Record> {
+        self.node.discovery().map(Discovery::record)
     }
 
     /// Its chat key, as others see it.

@@ -1,7 +1,7 @@
 //! Our network and our Whisper machine without the node around them: shows what the node keeps to itself, as what
 //! a peer announced and why a link ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use undertone_base::Secret;
 use undertone_crypto::MemoryKeyring;
 use undertone_devp2p::{Capability, DisconnectReason, Enode, NodeKey, Offer, Shared};
-use undertone_net::{Direction, LinkEnd, Net, NetConfig, NetEvent};
+use undertone_net::{Direction, LinkEnd, Net, NetConfig, NetEvent, PeerView};
 use undertone_runtime::{CancellationToken, Environment, Tasks};
 use undertone_support::until;
 use undertone_transport::{Command, Event, Listen, OpenWith, Received, Route, Transport};
@@ -60,12 +60,18 @@ impl Wire {
 
     /// The same, under this key.
     pub(crate) fn with_key(key: NodeKey, min_pow: Pow) -> Result<Self> {
+        Self::with(key, min_pow, |_| {})
+    }
+
+    /// The same, with another network.
+    pub(crate) fn with(key: NodeKey, min_pow: Pow, change: impl FnOnce(&mut NetConfig)) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let env = Environment::system()?;
         let tasks = Tasks::new(runtime.handle().clone());
         let offer = Offer { capability: Capability::new("shh", 6), length: 128 };
         let mut config = NetConfig::new(key, "Undertone/interop", vec![offer]);
         config.listen = Some(([127, 0, 0, 1], 0).into());
+        change(&mut config);
         let (net, events) = runtime.block_on(Net::start(config, &env, &tasks))?;
 
         let mut config = TransportConfig { advertise: Advertise::Interest, ..TransportConfig::default() };
@@ -88,6 +94,20 @@ impl Wire {
     /// Stays connected to a node from now on.
     pub(crate) fn dial(&self, enode: &Enode) {
         let _ = self.net.add_static(enode.clone());
+    }
+
+    /// The network.
+    pub(crate) const fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// Waits until exactly these are connected.
+    pub(crate) fn await_peers(&self, wanted: &[&Enode]) -> Result<()> {
+        let keys = |peers: Vec<PeerView>| peers.iter().map(|peer| peer.key).collect::<BTreeSet<_>>();
+        let wanted: BTreeSet<_> = wanted.iter().map(|enode| *enode.key()).collect();
+        let there = until(DEADLINE, || keys(self.net.peers()) == wanted);
+        ensure!(there, "peers are {:?}, not {wanted:?}", self.net.peers());
+        Ok(())
     }
 
     /// Waits for the `count`-th link since the start.

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use undertone_node::Role;
 use undertone_support::until;
 use undertone_whisper::{Topic, topic_of};
 
 use crate::geth::{Geth, hex};
-use crate::ours::{Ours, Role};
+use crate::ours::Ours;
 use crate::{DEADLINE, public, text};
 
 /// Envelopes in each direction.

@@ -7,18 +7,19 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use undertone_devp2p::{Endpoint, Enode};
 use undertone_net::Direction;
+use undertone_node::{DiscoveryOptions, Role};
 use undertone_support::until;
 use undertone_whisper::Pow;
 
-use crate::DEADLINE;
+use super::links::{TALK, there_and_back};
 use crate::disc::Disc;
 use crate::geth::{Geth, Setup};
-use crate::ours::{closed_port, node_key};
-use crate::text;
+use crate::ours::{Ours, closed_port, node_key};
 use crate::wire::Wire;
+use crate::{DEADLINE, public, text};
 
-/// Time for what waits for a node to be checked once more: geth checks one every 0 to 10 s.
-const CHECKED: Duration = Duration::from_secs(60);
+/// Two geths need some lookups, and start one every few seconds.
+const MET: Duration = Duration::from_secs(60);
 
 /// A geth that finds others, starting from these.
 fn finding(boot: Vec<Enode>) -> Result<Geth> {
@@ -85,7 +86,7 @@ pub(super) fn two_geths_meet_through_us() -> Result<()> {
     let disc = Disc::start(node_key()?, 0, Vec::new())?;
     let one = finding(vec![disc.enode()])?;
     let two = finding(vec![disc.enode()])?;
-    let met = until(CHECKED, || one.has_peer(two.enode.key()) && two.has_peer(one.enode.key()));
+    let met = until(MET, || one.has_peer(two.enode.key()) && two.has_peer(one.enode.key()));
     ensure!(met, "they did not meet: {:?} and {:?}", one.shh_peers()?, two.shh_peers()?);
     disc.stop()
 }
@@ -96,15 +97,43 @@ pub(super) fn we_meet_a_geth_through_geth() -> Result<()> {
     let other = still(vec![known.enode.clone()])?;
     let disc = Disc::start(node_key()?, 0, vec![known.enode.clone()])?;
     disc.await_found(known.enode.key(), DEADLINE)?;
-    let mut closest = Vec::new();
-    let told = until(CHECKED, || {
-        closest = disc.lookup(other.enode.key());
-        closest.first() == Some(&other.enode)
-    });
-    ensure!(told, "the closest are {closest:?}");
+    disc.await_told(&other.enode)?;
     disc.await_found(other.enode.key(), DEADLINE)?;
     let resolved = disc.resolve(other.enode.key());
     ensure!(resolved.as_ref() == Some(&other.enode), "resolved {resolved:?}, not {}", other.enode);
     same_record(&disc, &other)?;
     disc.stop()
+}
+
+/// Our node knows one geth's discovery, no more: it dials that by its own choice, and messages flow.
+pub(super) fn our_node_finds_geth() -> Result<()> {
+    let geth = still(Vec::new())?;
+    let mut ours = found_from(vec![geth.enode.clone()])?;
+    let peer = ours.await_peer(&geth.enode)?;
+    ensure!(peer.direction == Direction::Dialled, "{peer:?}");
+    ours.listen(&public(TALK)?)?;
+    there_and_back(&geth, &mut ours, "found")?;
+    ours.stop()
+}
+
+/// A geth knows our node's discovery, no more: it dials us by its own choice, and messages flow.
+pub(super) fn geth_finds_our_node() -> Result<()> {
+    let mut ours = found_from(Vec::new())?;
+    let record = ours.record().context("no record")?;
+    let geth = finding(vec![record.to_enode()])?;
+    let peer = ours.await_peer(&geth.enode)?;
+    ensure!(record.tcp() == ours.enode().endpoint().map(|at| at.tcp), "{record:?}, {}", ours.enode());
+    ours.listen(&public(TALK)?)?;
+    there_and_back(&geth, &mut ours, "found")?;
+    ours.ensure_never_lost(&[peer.peer])?;
+    ours.stop()
+}
+
+/// A node of ours that finds others, starting from these.
+fn found_from(boot: Vec<Enode>) -> Result<Ours> {
+    Ours::with(Role::Client, |config| {
+        let mut discovery = DiscoveryOptions::default();
+        discovery.boot = boot;
+        config.discovery = Some(discovery);
+    })
 }

@@ -4,13 +4,14 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use undertone_crypto::kdf::topic_key;
 use undertone_crypto::{MemoryKeyring, PublicKey, SecretKey};
+use undertone_node::Role;
 use undertone_sealed::{Opened, open_asymmetric, open_symmetric};
 use undertone_transport::{Route, Via};
 use undertone_whisper::{Envelope, LARGE_PAYLOAD, Topic, topic_of};
 
 use crate::compare::{Padding, same};
 use crate::geth::{Geth, hex};
-use crate::ours::{Ours, Role};
+use crate::ours::Ours;
 use crate::{DEADLINE, public};
 
 /// Payloads in bytes: none, one, both sides of each change of the size field's length, and one of hundreds of KiB,

@@ -6,11 +6,12 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use undertone_devp2p::{Capability, Closed, DisconnectReason};
 use undertone_net::{Direction, LinkEnd};
+use undertone_node::Role;
 use undertone_support::until;
 use undertone_whisper::{Pow, topic_of};
 
 use crate::geth::{Filter, Geth};
-use crate::ours::{Ours, Role};
+use crate::ours::Ours;
 use crate::wire::{Link, Wire};
 use crate::{DEADLINE, public, text};
 
@@ -18,7 +19,7 @@ use crate::{DEADLINE, public, text};
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// A public chat on which both sides talk.
-const TALK: &str = "links";
+pub(super) const TALK: &str = "links";
 
 /// Handshake and Hello with us as the initiator.
 pub(super) fn we_dial_geth() -> Result<()> {
@@ -92,7 +93,7 @@ pub(super) fn geth_restarts() -> Result<()> {
     ours.stop()
 }
 
-fn there_and_back(geth: &Geth, ours: &mut Ours, payload: &str) -> Result<()> {
+pub(super) fn there_and_back(geth: &Geth, ours: &mut Ours, payload: &str) -> Result<()> {
     let route = public(TALK)?;
     let topic = topic_of(&route).context("topic")?;
     let key = geth.topic_key(TALK)?;

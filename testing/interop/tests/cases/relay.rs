@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use undertone_node::Role;
 use undertone_whisper::Topic;
 
 use crate::geth::{Filter, Geth, hex};
-use crate::ours::{Ours, Role};
+use crate::ours::Ours;
 use crate::tap::Tap;
 use crate::{DEADLINE, text};
 

@@ -2,13 +2,14 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use undertone_node::Role;
 use undertone_support::until;
 use undertone_whisper::wire::{Service, Status};
 use undertone_whisper::{Bloom, Pow, Topic, topic_of};
 
 use crate::compare::{Padding, same};
 use crate::geth::{Geth, hex};
-use crate::ours::{Ours, Role};
+use crate::ours::Ours;
 use crate::wire::Wire;
 use crate::{DEADLINE, public};
 
