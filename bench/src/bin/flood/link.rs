@@ -47,7 +47,7 @@ impl Link {
         let mut config = NetConfig::new(NodeKey::random(&mut env.rng()), "flood", vec![offer]);
         config.max_message = MAX_BUNDLE;
         let (net, mut events) = Net::start(config, env, tasks).await?;
-        net.add_static(enode.clone());
+        net.add_static(enode.clone())?;
         let greeted = timeout(CONNECT, greet(&net, &mut events)).await;
         let (peer, capability, client, status) = greeted.context("no handshake in time")??;
         Ok(Self { net, events, peer, capability, sent: 1, client, min_pow: status.min_pow })
