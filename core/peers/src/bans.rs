@@ -40,12 +40,12 @@ impl Ban {
         self.until.is_some_and(|until| until <= now)
     }
 
-    /// An operator's ban is replaced by an operator's only; else whichever lasts longer counts.
+    /// What the operator says replaces what was before; a ban for faults can only make it longer.
     fn merged(self, known: Option<Self>, now: Mono) -> Self {
         match known.filter(|known| !known.is_over(now)) {
             Some(known) if self.cause == Cause::Faults => {
-                let longer = known.until.is_none() || (self.until.is_some() && known.until >= self.until);
-                if known.cause == Cause::Operator || longer { known } else { self }
+                let until = known.until.zip(self.until).map(|(known, new)| known.max(new));
+                Self { until, cause: known.cause }
             }
             _ => self,
         }
@@ -155,6 +155,10 @@ mod tests {
         bans.add(at(0), target, Some(at(10)), Cause::Faults);
         assert!(bans.has_key(at(19), &id) && !bans.has_key(at(20), &id));
         assert_eq!(bans.list(at(20)), []);
+        bans.add(at(0), target, Some(at(30)), Cause::Faults);
+        assert_eq!(bans.keys[&id].1, Ban { until: Some(at(30)), cause: Cause::Operator });
+        bans.add(at(0), target, Some(at(5)), Cause::Operator);
+        assert!(!bans.has_key(at(5), &id));
         bans.add(at(20), target, Some(at(30)), Cause::Faults);
         assert!(bans.has_key(at(29), &id));
         assert!(bans.remove(at(29), target) && !bans.remove(at(29), target));

@@ -333,7 +333,7 @@ pub struct Counts {
     pub candidates: usize,
     /// Peers remembered for the next start.
     pub remembered: usize,
-    /// Keys and addresses banned.
+    /// Keys and addresses banned; some may be over already.
     pub banned: usize,
     /// Peers let go to make room for others, since the start.
     pub rotated: u64,

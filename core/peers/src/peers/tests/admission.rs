@@ -229,3 +229,17 @@ fn what_a_refused_peer_did_changes_nothing() {
     (before.refused, before.turned_away) = (world.peers.refused, world.peers.turned_away);
     assert_eq!(format!("{before:?}"), format!("{:?}", world.peers));
 }
+
+#[test]
+fn a_link_that_was_told_to_go_is_not_replaced() {
+    let other = (1..).find(|n| key(*n) < key(OWN)).unwrap();
+    let mut world = World::listener(5);
+    world.peers.add_static(world.now, node(other)).unwrap();
+    let dial = world.dials().remove(0);
+    let dialled = world.admit_from(other, far(other), Direction::Dialled(dial.id)).unwrap();
+    let inbound = world.inbound(other).unwrap();
+    world.peers.ban(world.now, BanTarget::Key(key(other)), None);
+    world.peers.unban(world.now, BanTarget::Key(key(other)));
+    assert_eq!(world.establish(dialled), Err(DisconnectReason::ALREADY_CONNECTED));
+    assert_eq!(world.peers.link_of(&key(other)), Some(inbound), "until it has gone");
+}

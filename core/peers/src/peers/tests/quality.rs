@@ -267,3 +267,27 @@ fn the_best_and_the_oldest_stay_however_long_others_push() {
     assert!(world.peers.counts().rotated >= 30);
     assert_eq!(world.peers.counts().dynamic, 8);
 }
+
+#[test]
+fn whoever_was_let_go_is_not_dialled_again_for_half_an_hour() {
+    let mut world = World::with(|config| (config.max_peers, config.dial_ratio) = (2, 1));
+    for n in [1, 2] {
+        world.peers.found(world.now, node(n), Source::V4);
+    }
+    let dials = world.dials();
+    let links: Vec<_> = dials.iter().map(|dial| world.answer(dial).unwrap()).collect();
+    world.peers.found(world.now, node(3), Source::V4);
+    world.pass(ROTATE_EVERY);
+    assert_eq!(world.told_to_go(), [(links[1], DisconnectReason::TOO_MANY_PEERS)]);
+    world.hang_up(&dials[1], links[1], ROTATE_EVERY);
+    let third = world.dials().remove(0);
+    assert_eq!(*third.enode.key(), key(3));
+    world.fail(&third, Attempt::Failed);
+    let again = world.run_failing(minutes(40));
+    assert!(of_key(&again, &key(3)).unwrap() < minutes(1));
+    assert_eq!(of_key(&again, dials[1].enode.key()), Some(crate::limits::SHUNNED_PAUSE));
+}
+
+fn of_key(dialled: &[(Duration, Dial)], key: &PublicKey) -> Option<Duration> {
+    dialled.iter().find(|(_, dial)| dial.enode.key() == key).map(|(at, _)| *at)
+}
