@@ -1,5 +1,6 @@
 //! The gossip machine.
 
+mod confirm;
 mod io;
 mod receive;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use undertone_base::{Mono, Now};
 
+pub use self::confirm::{AckId, Confirm};
 pub use self::io::{Config, Event, Fault, Input, Refusal, Stats, Transmit, Watch};
 use crate::envelope::{Envelope, EnvelopeHash, Header};
 use crate::limits::{FUTURE_SECS, LAST_SECS, MAX_BUNDLE, MAX_MESSAGE, TOLERANCE};
@@ -35,6 +37,9 @@ pub struct Whisper {
     out: VecDeque<Transmit>,
     events: VecDeque<Event>,
     first_seen: FirstSeen,
+    confirm: Confirm,
+    acks: BTreeMap<AckId, Transmit>,
+    next_ack: u64,
     stats: Stats,
     clock: Now,
 }
@@ -50,6 +55,7 @@ impl Whisper {
                 min_pow: Tolerant::new(config.min_pow),
                 bloom: Tolerant::new(config.bloom),
                 service: config.service,
+                confirmations: !matches!(config.confirm, Confirm::Never),
             },
             watch: config.watch,
             topics: BTreeMap::new(),
@@ -60,6 +66,9 @@ impl Whisper {
             out: VecDeque::new(),
             events: VecDeque::new(),
             first_seen: FirstSeen::new(),
+            confirm: config.confirm,
+            acks: BTreeMap::new(),
+            next_ack: 0,
             stats: Stats {
                 accepted: 0,
                 duplicates: 0,
@@ -94,6 +103,7 @@ impl Whisper {
                 }
             }
             Input::Post(envelope) => self.post(now, &envelope)?,
+            Input::Durable(ack) => self.durable(ack),
             Input::Sent(peer) => self.sent(peer),
             Input::SetBloom(bloom) => self.set_bloom(now, bloom),
             Input::SetMinPow(pow) => {
@@ -245,6 +255,13 @@ impl Whisper {
             PacketCode::MESSAGES => return self.messages(now, id, body),
             PacketCode::POW_REQUIREMENT => status.min_pow = wire::decode_pow(body)?,
             PacketCode::BLOOM_FILTER => status.bloom = Some(wire::decode_bloom(body)?),
+            PacketCode::BATCH_ACK | PacketCode::MESSAGE_RESPONSE if status.confirmations => {
+                return if self.confirm == Confirm::Never {
+                    Ok(())
+                } else {
+                    self.confirmation(id, code, body)
+                };
+            }
             // A second Status is ignored, as is what needs trust: codes 126 and 127 and status-go's own.
             _ => {
                 self.stats.ignored_packets += 1;
@@ -364,8 +381,14 @@ impl Whisper {
         }
         self.stats.bundles += 1;
         self.stats.relayed += picked.len() as u64;
-        peer.in_flight = Some(InFlight { own });
-        Some(wire::encode_messages(picked.into_iter(), len))
+        let body = wire::encode_messages(picked.into_iter(), len);
+        let confirmed = status.confirmations && self.confirm != Confirm::Never && !own.is_empty();
+        // What the peer will confirm is sent when it does.
+        peer.in_flight = Some(InFlight { own: if confirmed { Vec::new() } else { own.clone() } });
+        if confirmed {
+            self.await_confirmation(id, &body, own);
+        }
+        Some(body)
     }
 }
 

@@ -2,8 +2,9 @@
 //! they pass, and the gossip that spreads them.
 //!
 //! Implements Whisper v6 (EIP-627, `shh/6`; `whisper.md` 1, 2, 4, 5, 9) as geth 1.9.7 and status-go 0.60 speak it, and
-//! `core/transport` over it. Left out: Waku, mail servers, JSON-RPC, status-go's confirmations and rate limits (none of
-//! them binds a peer that does not announce them), the direct packets 126 and 127 (nobody is trusted here).
+//! `core/transport` over it, and status-go's confirmations where [`Config::confirm`] asks for them. Left out: Waku, mail
+//! servers, JSON-RPC, rate limits (they bind no peer that does not announce them), the direct packets 126 and 127 (nobody
+//! is trusted here).
 //!
 //! ```text
 //!                       Transport: Listen · Send                        Received · Progress
@@ -29,6 +30,7 @@
 //! - An envelope is in the pool once, as one exact-size copy of its received bytes; these are hashed and relayed.
 //! - It is never sent to a peer that sent it or has got it, nor to one whose PoW or bloom it does not meet by the
 //!   strictest reading, nor before it is due, nor in its last two seconds: geth drops whoever does.
+//! - What is confirmed is in the pool, and durable if the config says so; nobody is answered who did not ask.
 //! - A packet is read whole before the first envelope of it counts; a fault changes counters and ends the link.
 //! - Whatever a peer can grow is bounded ([`limits`]): the pool (lowest PoW × remaining life goes first), and a bit per
 //!   pooled envelope and peer.
@@ -66,6 +68,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod confirm;
 mod engine;
 mod envelope;
 mod evicted;
@@ -83,7 +86,7 @@ mod topic;
 mod transport;
 pub mod wire;
 
-pub use engine::{Config, Event, Fault, Input, Refusal, Stats, Transmit, Watch, Whisper};
+pub use engine::{AckId, Config, Confirm, Event, Fault, Input, Refusal, Stats, Transmit, Watch, Whisper};
 pub use envelope::{BadEnvelope, Envelope, EnvelopeHash, Header, NOMINAL_OVERHEAD, RawEnvelope, Work};
 pub use peer::PeerId;
 pub use pow::Pow;

@@ -58,6 +58,15 @@ pub const MAX_FAULTS: u32 = 64;
 /// One such fault is forgiven in this time. Our choice.
 pub const FORGIVE_EVERY: Duration = Duration::from_secs(1);
 
+/// Confirmations that wait until what they are about is stored; above it the oldest is not given. Our choice.
+pub const MAX_ACKS: usize = 1_024;
+
+/// Refused envelopes that a response lists; above it none is sent, and the peer's wait ends with their life. Our choice.
+pub const MAX_LISTED: usize = 256;
+
+/// Packets with envelopes of ours that one peer has not confirmed; above it the oldest is given up. Our choice.
+pub const MAX_UNCONFIRMED: usize = 64;
+
 /// Envelopes of a packet that are hashed at once. Our choice: eight rounds of the widest lanes, in 15 KiB.
 pub const HASHED_TOGETHER: usize = 64;
 

@@ -1,9 +1,11 @@
 //! What is known of one peer.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use undertone_base::Mono;
 
+use crate::confirm::BatchHash;
 use crate::envelope::EnvelopeHash;
 use crate::limits::{FORGIVE_EVERY, MAX_FAULTS, RESCAN_EVERY, STATUS_TIMEOUT};
 use crate::pool::Slots;
@@ -39,6 +41,8 @@ pub(crate) struct Peer {
     pub(crate) in_flight: Option<InFlight>,
     /// Whether it stands in the queue of those that may have something to get.
     pub(crate) queued: bool,
+    /// Packets with envelopes of ours that it has not confirmed yet.
+    pub(crate) unconfirmed: VecDeque<(BatchHash, Vec<EnvelopeHash>)>,
     /// Envelopes that it brought first since somebody asked.
     pub(crate) news: u32,
     /// When it last gave a sample of a clock.
@@ -55,6 +59,7 @@ impl Peer {
             cursor: 0,
             in_flight: None,
             queued: false,
+            unconfirmed: VecDeque::new(),
             news: 0,
             sampled: None,
             rescan: Rescan::Never,
@@ -174,10 +179,16 @@ pub(crate) struct Wishes {
     /// `None` = all.
     pub(crate) bloom: Tolerant<Option<Bloom>>,
     pub(crate) service: Service,
+    pub(crate) confirmations: bool,
 }
 
 impl Wishes {
     pub(crate) const fn status(&self) -> Status {
-        Status { min_pow: self.min_pow.current(), bloom: self.bloom.current(), service: self.service }
+        Status {
+            min_pow: self.min_pow.current(),
+            bloom: self.bloom.current(),
+            service: self.service,
+            confirmations: self.confirmations,
+        }
     }
 }

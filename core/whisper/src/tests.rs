@@ -1,5 +1,6 @@
 //! Vectors made by the originals.
 
+mod confirm;
 mod gossip;
 mod properties;
 mod receive;

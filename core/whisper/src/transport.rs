@@ -242,6 +242,10 @@ impl WhisperTransport {
                 engine::Event::Accepted { from: None, .. } | engine::Event::PeerReady(_) => {}
                 engine::Event::Sent { hash, .. } => self.taken(&hash),
                 engine::Event::Ended(hash) => self.ended(&hash),
+                // Another peer may take it; if none does it ends.
+                engine::Event::Refused { .. } => {}
+                // Messages are stored by whoever they are delivered to; the pool is all that a client relays from.
+                engine::Event::AckReady { ack, .. } => self.tell(now, Input::Durable(ack)),
             }
         }
         self.start_seals(now);

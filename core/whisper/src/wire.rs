@@ -20,6 +20,9 @@ pub const SUBPROTOCOL_ERROR: u8 = 0x10;
 /// The devp2p disconnect reason for a silent peer.
 pub const READ_TIMEOUT: u8 = 0x0b;
 
+/// `[0, 0, 0]`: per IP, peer and topic.
+const NO_RATE_LIMITS: [u8; 4] = [0xc3, 0x80, 0x80, 0x80];
+
 /// A packet code inside the capability. Unknown ones are kept and ignored.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PacketCode(pub u64);
@@ -33,6 +36,10 @@ impl PacketCode {
     pub const POW_REQUIREMENT: Self = Self(2);
     /// A new bloom filter.
     pub const BLOOM_FILTER: Self = Self(3);
+    /// A packet of envelopes was taken (status-go).
+    pub const BATCH_ACK: Self = Self(11);
+    /// What of a packet of envelopes was not taken (status-go).
+    pub const MESSAGE_RESPONSE: Self = Self(12);
     /// A request to a mail server.
     pub const P2P_REQUEST: Self = Self(126);
     /// Envelopes from a trusted peer.
@@ -74,6 +81,9 @@ pub enum PacketFault {
     /// A bloom filter that has not 64 bytes.
     #[error("bloom filter is not 64 bytes")]
     Bloom,
+    /// A confirmation that is none.
+    #[error("undecodable confirmation")]
+    Confirmation,
     /// A list of envelopes that is none.
     #[error("undecodable messages packet")]
     Messages,
@@ -131,6 +141,7 @@ impl PacketFault {
         match self {
             Self::BeforeStatus(_) => "packet.before_status",
             Self::Bloom => "packet.bloom",
+            Self::Confirmation => "packet.confirmation",
             Self::Messages => "packet.messages",
             Self::Oversized { .. } => "packet.oversized",
             Self::Pow => "packet.pow",
@@ -152,32 +163,38 @@ pub struct Status {
     pub bloom: Option<Bloom>,
     /// Whether it forwards.
     pub service: Service,
+    /// Whether it confirms packets of envelopes, and wants them confirmed (status-go).
+    pub confirmations: bool,
 }
 
 impl Default for Status {
     /// What geth assumes of whoever sends the version alone.
     fn default() -> Self {
-        Self { min_pow: Pow::ZERO, bloom: None, service: Service::Full }
+        Self { min_pow: Pow::ZERO, bloom: None, service: Service::Full, confirmations: false }
     }
 }
 
 impl Status {
-    /// geth's dialect: `[6, pow bits, bloom or empty, is light]`.
+    /// geth's dialect, `[6, pow bits, bloom or empty, is light]`; with confirmations status-go's, which goes on with
+    /// `true, [0, 0, 0]`: no rate limits.
     ///
-    /// DEVIATION: specs 3 list more items (confirmations, rate limits). geth sends four, status-go takes four, and
-    /// what the others announce binds nobody (test `status_as_geth_sends_it`).
+    /// DEVIATION: status-go sends six items always. geth sends four and skips the rest, so that is what a node sends that
+    /// has nothing more to say (tests `status_as_the_originals_send_it`, `status_accepted_and_refused`).
     pub fn encode(&self) -> Vec<u8> {
         use alloy_rlp::Encodable;
         let bloom: &[u8] = self.bloom.as_ref().map_or(&[], |b| b.as_bytes().as_slice());
-        let light = self.service == Service::Light;
-        let pow = self.min_pow.to_wire();
-        let len = VERSION.length() + pow.length() + bloom.length() + light.length();
-        let mut out = Vec::with_capacity(len + 3);
-        rlp::put_list(len, &mut out);
-        VERSION.encode(&mut out);
-        pow.encode(&mut out);
-        bloom.encode(&mut out);
-        light.encode(&mut out);
+        let mut items = Vec::with_capacity(88);
+        VERSION.encode(&mut items);
+        self.min_pow.to_wire().encode(&mut items);
+        bloom.encode(&mut items);
+        (self.service == Service::Light).encode(&mut items);
+        if self.confirmations {
+            self.confirmations.encode(&mut items);
+            items.extend_from_slice(&NO_RATE_LIMITS);
+        }
+        let mut out = Vec::with_capacity(items.len() + rlp::list_header_len(items.len()));
+        rlp::put_list(items.len(), &mut out);
+        out.extend_from_slice(&items);
         out
     }
 
@@ -205,6 +222,7 @@ impl Status {
         if next(&mut items).and_then(|mut item| rlp::uint(&mut item, 1).ok()) == Some(1) {
             status.service = Service::Light;
         }
+        status.confirmations = next(&mut items).and_then(|mut item| rlp::uint(&mut item, 1).ok()) == Some(1);
         Ok(status)
     }
 }

@@ -2,6 +2,7 @@
 
 use undertone_base::{FaultClass, Severity};
 
+use super::confirm::{AckId, Confirm};
 use crate::envelope::{Envelope, EnvelopeHash};
 use crate::limits::{MAX_MESSAGE, POOL_BYTES, POOL_ENVELOPES};
 use crate::peer::PeerId;
@@ -19,6 +20,8 @@ pub struct Config {
     pub service: Service,
     /// Which accepted envelopes become events.
     pub watch: Watch,
+    /// Whether packets of envelopes are confirmed.
+    pub confirm: Confirm,
     /// Most envelopes in the pool.
     pub max_envelopes: usize,
     /// Most bytes of envelopes in the pool.
@@ -33,6 +36,7 @@ impl Default for Config {
             bloom: None,
             service: Service::Full,
             watch: Watch::Subscribed,
+            confirm: Confirm::Never,
             max_envelopes: POOL_ENVELOPES,
             max_bytes: POOL_BYTES,
         }
@@ -66,6 +70,8 @@ pub enum Input<'a> {
         /// Its body.
         body: &'a [u8],
     },
+    /// What a confirmation is about is stored.
+    Durable(AckId),
     /// An envelope of our own.
     Post(Envelope),
     /// The link took the last [`Transmit::Packet`] of code [`PacketCode::MESSAGES`] for this peer.
@@ -113,11 +119,28 @@ pub enum Event {
         /// Who brought it first; `None` = posted here.
         from: Option<PeerId>,
     },
+    /// A packet of envelopes may be confirmed to this peer, once what was new in it is stored; only with
+    /// [`Confirm::WhenDurable`]. [`Input::Durable`] answers it; at most [`MAX_ACKS`](crate::limits::MAX_ACKS) wait.
+    AckReady {
+        /// Whose packet it was.
+        peer: PeerId,
+        /// Names the confirmation.
+        ack: AckId,
+    },
     /// An envelope that was posted here left the pool.
     Ended(EnvelopeHash),
     /// The handshake is over: envelopes flow.
     PeerReady(PeerId),
-    /// The link of a peer took an envelope that was posted here.
+    /// A peer that confirms did not take an envelope that was posted here. Others may.
+    Refused {
+        /// Which.
+        hash: EnvelopeHash,
+        /// Who.
+        peer: PeerId,
+        /// [`TIME_NOT_SYNCED`](crate::confirm::TIME_NOT_SYNCED) or another.
+        code: u64,
+    },
+    /// The link of a peer took an envelope that was posted here, or the peer itself if it confirms.
     Sent {
         /// Which.
         hash: EnvelopeHash,
@@ -164,6 +187,11 @@ impl Refusal {
             Self::LowPow | Self::Unwanted => Severity::Serious,
             _ => Severity::Mild,
         })
+    }
+
+    /// Whether clocks that differ explain it.
+    pub const fn is_of_clocks(&self) -> bool {
+        matches!(self, Self::Early | Self::Expired | Self::VeryOld)
     }
 
     /// Stable name of the reason.

@@ -3,6 +3,7 @@
 use undertone_base::Now;
 use undertone_lanes::{Backend, Input as Hashed, keccak256_each};
 
+use super::confirm::Answer;
 use super::{Event, LIST_HEADER, Refusal, Watch, Whisper};
 use crate::envelope::{Envelope, EnvelopeHash, RawEnvelope};
 use crate::limits::{FUTURE_SECS, HASHED_TOGETHER, LAST_SECS, MAX_MESSAGE, MAX_TTL, VERY_OLD_SECS};
@@ -29,10 +30,14 @@ impl Whisper {
     pub(super) fn messages(&mut self, now: Now, id: PeerId, body: &[u8]) -> Result<(), PacketFault> {
         let end = self.pool.end();
         let mut verdict = Ok(());
+        let mut answer = self.confirms(id).then(Answer::default);
         let mut envelopes = Messages::decode(body)?.iter().peekable();
         while envelopes.peek().is_some() {
-            for refusal in self.receive(now, Some(id), envelopes.by_ref().take(HASHED_TOGETHER)) {
+            for (raw, refusal) in self.receive(now, Some(id), envelopes.by_ref().take(HASHED_TOGETHER)) {
                 self.count(refusal);
+                if let Some(answer) = &mut answer {
+                    answer.refused(&raw, refusal);
+                }
                 let serious = matches!(refusal, Refusal::LowPow | Refusal::Unwanted);
                 if serious && self.peers.get_mut(&id).is_some_and(|peer| peer.blame(now.mono)) {
                     // The rest of the packet is still taken, as geth does.
@@ -42,6 +47,9 @@ impl Whisper {
         }
         if self.pool.end() != end {
             self.settle(now);
+        }
+        if let Some(answer) = answer.filter(|_| verdict.is_ok()) {
+            self.answer(id, body, &answer);
         }
         verdict
     }
@@ -57,7 +65,7 @@ impl Whisper {
             return Err(Refusal::TooLarge { got: body });
         }
         let raw = RawEnvelope::decode(envelope.bytes()).map_err(|_| Refusal::Ttl)?;
-        if let Some(refusal) = self.receive(now, None, std::iter::once(raw)).pop() {
+        if let Some((_, refusal)) = self.receive(now, None, std::iter::once(raw)).pop() {
             return Err(refusal);
         }
         self.settle(now);
@@ -71,10 +79,12 @@ impl Whisper {
         now: Now,
         from: Option<PeerId>,
         raws: impl Iterator<Item = RawEnvelope<'a>>,
-    ) -> Vec<Refusal> {
+    ) -> Vec<(RawEnvelope<'a>, Refusal)> {
         let mut refused = Vec::new();
         let living: Vec<_> = raws
-            .filter_map(|raw| living(raw, now.unix.secs_u32()).map_err(|refusal| refused.push(refusal)).ok())
+            .filter_map(|raw| {
+                living(raw, now.unix.secs_u32()).map_err(|refusal| refused.push((raw, refusal))).ok()
+            })
             .collect();
         let names = living.iter().map(|one| Hashed::new(one.raw.bytes()));
         // While lanes would stand idle, proofs cost nothing more.
@@ -98,7 +108,8 @@ impl Whisper {
         let twins = any_twins(&fresh);
         for (fresh, proof) in fresh.iter().zip(proofs) {
             if !twins || !self.knows(now, from, &fresh.hash) {
-                refused.extend(self.take(now, from, fresh, &proof).err());
+                let taken = self.take(now, from, fresh, &proof);
+                refused.extend(taken.err().map(|refusal| (fresh.living.raw, refusal)));
             }
         }
         refused

@@ -164,11 +164,12 @@ proptest! {
     }
 
     #[test]
-    fn a_status_decodes_to_what_was_encoded(bits: u64, bloom in proptest::option::of(vec(any::<u8>(), 64))) {
+    fn a_status_decodes_to_what_was_encoded(bits: u64, bloom in proptest::option::of(vec(any::<u8>(), 64)), confirmations: bool) {
         let status = Status {
             min_pow: Pow::from_wire(bits).unwrap_or(Pow::ZERO),
             bloom: bloom.map(|b| Bloom::from_slice(&b).unwrap()),
             service: wire::Service::Full,
+            confirmations,
         };
         prop_assert_eq!(Status::decode(&status.encode()), Ok(status));
     }

@@ -238,10 +238,10 @@ fn acceptance_by_size() {
 }
 
 #[test]
-fn status_as_geth_sends_it() {
+fn status_as_the_originals_send_it() {
     let file = load("whisper_wire");
     let topic = Bloom::of_envelope(Topic::from_bytes([0x5c, 0x6c, 0x9b, 0x56]));
-    let of = |min_pow, bloom, service| Status { min_pow, bloom, service };
+    let of = |min_pow, bloom, service| Status { min_pow, bloom, service, confirmations: false };
     let ours = [
         of(Pow::GETH, None, Service::Full),
         of(Pow::STATUS, None, Service::Full),
@@ -258,21 +258,29 @@ fn status_as_geth_sends_it() {
 }
 
 #[test]
-fn status_of_status_go_is_understood() {
+fn status_of_status_go_is_understood_and_sent() {
     let file = load("whisper_wire");
     let sent = list(&file["status_go"], "status_sent");
     let got: Vec<_> = sent.iter().map(|c| Status::decode(&hex(&c["payload"])).unwrap()).collect();
-    let of = |min_pow, bloom, service| Status { min_pow, bloom, service };
-    assert_eq!(
-        got,
-        [
-            of(Pow::GETH, None, Service::Full),
-            of(Pow::STATUS_LARGE, None, Service::Full),
-            of(Pow::STATUS_LARGE, Some(Bloom::EMPTY), Service::Full),
-            of(Pow::STATUS, None, Service::Light),
-            of(Pow::GETH, None, Service::Full),
-        ]
-    );
+    let of = |min_pow, bloom, service, confirmations| Status { min_pow, bloom, service, confirmations };
+    let want = [
+        of(Pow::GETH, None, Service::Full, true),
+        of(Pow::STATUS_LARGE, None, Service::Full, true),
+        of(Pow::STATUS_LARGE, Some(Bloom::EMPTY), Service::Full, true),
+        of(Pow::STATUS, None, Service::Light, false),
+        of(Pow::GETH, None, Service::Full, true),
+    ];
+    assert_eq!(got, want);
+    let mut same = 0;
+    for (status, case) in want.iter().zip(sent) {
+        // Without confirmations ours has geth's four items; rate limits are not announced.
+        if status.encode() == hex(&case["payload"]) {
+            same += 1;
+        } else {
+            assert!(!status.confirmations || case["name"].as_str().unwrap().starts_with("rate limiter"));
+        }
+    }
+    assert_eq!(same, 3);
 }
 
 #[test]
