@@ -21,7 +21,7 @@ import { createInterface } from 'node:readline';
 
 const [directory, setupText] = process.argv.slice(2);
 const require = createRequire(path.resolve(directory, 'package.json'));
-const { DPT, Peer, RLPx } = require('@ethereumjs/devp2p');
+const { DNS, DPT, Peer, RLPx } = require('@ethereumjs/devp2p');
 const ofPackage = createRequire(require.resolve('@ethereumjs/devp2p'));
 const snappy = ofPackage('snappyjs');
 const { secp256k1 } = ofPackage('ethereum-cryptography/secp256k1.js');
@@ -126,6 +126,10 @@ const orders = {
   ping: ({ peer }) => linkOf(peer)._sendPing(),
   disconnect: ({ peer, reason }) => linkOf(peer).disconnect(reason),
   add: (order) => dpt.addPeer(nodeOf(order)),
+  list: async ({ server, tree, count }) => {
+    const nodes = await new DNS({ dnsServerAddress: server }).getPeers(count, [tree]);
+    say('listed', { tree, nodes: nodes.map((n) => ({ ip: n.address, udp: n.udpPort, tcp: n.tcpPort })) });
+  },
   find: (order) => dpt._server.findneighbours(nodeOf(order), bytes(order.target)),
 };
 

@@ -39,6 +39,6 @@ pub(crate) fn all() -> Vec<Case> {
             messages_to_and_from_ethereumjs, pings_keep_the_link_with_ethereumjs, ethereumjs_says_goodbye,
             ethereumjs_takes_our_goodbyes, ethereumjs_takes_our_refusal, ethereumjs_ends_links_for_its_reasons,
             we_bond_with_ethereumjs, ethereumjs_bonds_with_us, ethereumjs_finds_us_by_discovery,
-            we_meet_an_ethereumjs_through_ethereumjs;
+            we_meet_an_ethereumjs_through_ethereumjs, ethereumjs_reads_our_node_list;
     }
 }

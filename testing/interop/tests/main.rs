@@ -8,6 +8,7 @@ mod compare;
 mod disc;
 mod geth;
 mod js;
+mod names;
 mod ours;
 mod tap;
 mod wire;

@@ -4,14 +4,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use undertone_devp2p::dnsdisc::{Link, Tree};
+use undertone_devp2p::enr::{Entries, Record};
 use undertone_devp2p::{Capability, Closed, DisconnectReason, Enode, Hello, Shared, WireError};
 use undertone_support::until;
 
 use crate::bare::{Bare, Side};
 use crate::disc::Disc;
 use crate::js::{Js, at, name};
+use crate::names::Names;
 use crate::ours::{closed_port, node_key};
 use crate::{DEADLINE, text};
+
+/// Where the node list is.
+const DOMAIN: &str = "nodes.example.org";
 
 /// Longer than both sides wait before they ping (15 s).
 const PINGED: Duration = Duration::from_secs(25);
@@ -263,6 +269,41 @@ pub(super) fn we_meet_an_ethereumjs_through_ethereumjs() -> Result<()> {
     let disc = Disc::start(node_key()?, 0, vec![known.enode.clone()])?;
     let found = disc.await_found(other.enode.key(), DEADLINE)?;
     ensure!(found == other.enode, "found {found}, not {}", other.enode);
+    Ok(())
+}
+
+/// It walks a list of forty nodes in DNS that we signed, and verifies root and records; of a list under another key
+/// than its root's it takes nothing.
+pub(super) fn ethereumjs_reads_our_node_list() -> Result<()> {
+    let (signer, other) = (node_key()?, node_key()?);
+    let record = |number: u8| {
+        let address = [10, 0, number, 1].into();
+        let port = 30_300 + u16::from(number);
+        Record::sign(
+            &node_key()?,
+            1,
+            &Entries::default().with_ip(address).with_udp(port).with_tcp(port + 1_000),
+        )
+        .map_err(anyhow::Error::from)
+    };
+    let records = (0..40).map(record).collect::<Result<Vec<_>>>()?;
+    let tree = Tree::build(&records, &[], 7, &signer);
+    let names = Names::serve(tree.records(DOMAIN))?;
+
+    let mut js = Js::start(&json!({}))?;
+    for (key, wanted) in [(&signer, 5), (&other, 0)] {
+        let link = Link::new(key.public(), DOMAIN)?.to_string();
+        js.order(&json!({"do": "list", "server": names.address.to_string(), "tree": link, "count": 5}))?;
+        let listed = js.await_event("listed", |event| event["tree"] == link)?;
+        let nodes = listed["nodes"].as_array().context("nodes")?;
+        let known = |node: &Value| {
+            records.iter().any(|record| {
+                let ip = record.address().map(|ip| ip.to_string());
+                *node == json!({"ip": ip, "udp": record.udp(), "tcp": record.tcp()})
+            })
+        };
+        ensure!(nodes.len() == wanted && nodes.iter().all(known), "under {link}: {nodes:?}");
+    }
     Ok(())
 }
 
