@@ -36,13 +36,22 @@ impl std::error::Error for Held {}
 
 /// Takes the data directory for this process; [`Held`] when another has it.
 pub(crate) fn own(dir: &std::path::Path) -> Result<DataDirLock> {
-    DataDirLock::acquire(dir).map_err(|error| match error {
+    DataDirLock::acquire(dir).map_err(|error| refused(dir, error))
+}
+
+/// Whether the data directory could be taken, without touching it.
+pub(crate) fn check(dir: &std::path::Path) -> Result<()> {
+    DataDirLock::check(dir).map_err(|error| refused(dir, error))
+}
+
+fn refused(dir: &std::path::Path, error: LockError) -> anyhow::Error {
+    match error {
         LockError::Held { pid } => {
             let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
             Held(format!("{} is in use by {who}; stop it, or use another --datadir", dir.display())).into()
         }
         other => anyhow::Error::new(other).context(format!("use {}", dir.display())),
-    })
+    }
 }
 
 /// The account that the flags name, unlocked. Says so while the key derivation runs.

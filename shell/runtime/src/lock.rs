@@ -87,6 +87,24 @@ impl DataDirLock {
         write_pid(&mut file).map_err(LockError::Io)?;
         Ok(Self { file })
     }
+
+    /// Whether the directory could be taken now. Looks only: makes and changes nothing.
+    ///
+    /// # Errors
+    /// As [`DataDirLock::acquire`]; a directory or lock file that is not there is free.
+    pub fn check(dir: &Path) -> Result<(), LockError> {
+        let mut file = match File::open(dir.join(LOCK_FILE)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(LockError::Io(error)),
+        };
+        // Shared, so that two that look do not see each other.
+        match file.try_lock_shared() {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => Err(LockError::Held { pid: read_pid(&mut file) }),
+            Err(TryLockError::Error(e)) => Err(LockError::Io(e)),
+        }
+    }
 }
 
 impl Drop for DataDirLock {
@@ -121,8 +139,13 @@ mod tests {
         assert_eq!(refused.code(), "lock.held");
         let pid = std::process::id();
         assert_eq!(refused.to_string(), format!("another process (pid {pid}) uses this data directory"));
+        assert_eq!(DataDirLock::check(&data).unwrap_err().to_string(), refused.to_string());
         drop(first);
+        DataDirLock::check(&data).unwrap();
         DataDirLock::acquire(&data).unwrap();
+        let absent = dir.path().join("absent");
+        DataDirLock::check(&absent).unwrap();
+        assert!(!absent.exists(), "looking makes nothing");
     }
 
     #[test]

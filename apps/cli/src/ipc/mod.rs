@@ -114,13 +114,8 @@ pub(crate) async fn ask<T: DeserializeOwned>(dir: &Path, request: NodeRequest) -
 
 /// Why nobody answers at the socket of the directory.
 fn nobody(dir: &Path) -> anyhow::Error {
-    let none = || anyhow!("no node is running on {}: start one with `undertone node`", dir.display());
-    // Looking must not make the directory.
-    if !dir.is_dir() {
-        return none();
-    }
-    match home::own(dir) {
-        Ok(_lock) => none(),
+    match home::check(dir) {
+        Ok(()) => anyhow!("no node is running on {}: start one with `undertone node`", dir.display()),
         Err(error) => error,
     }
 }

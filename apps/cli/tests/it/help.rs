@@ -28,6 +28,16 @@ pinned! {
     node: ["node"];
     send: ["send"];
     listen: ["listen"];
+    bootnode: ["bootnode"];
+    peers: ["peers"];
+    peers_add: ["peers", "add"];
+    peers_ban: ["peers", "ban"];
+    peers_unban: ["peers", "unban"];
+    dns: ["dns"];
+    dns_sign: ["dns", "sign"];
+    dns_list: ["dns", "list"];
+    dns_show: ["dns", "show"];
+    doctor: ["doctor"];
 }
 
 #[test]

@@ -9,10 +9,14 @@
 
 mod account;
 mod demo;
+mod dns;
+mod doctor;
 mod help;
 mod mistakes;
+mod network;
 mod node;
 mod owner;
+mod peers;
 mod send;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -2,10 +2,13 @@
 
 use crate::{Home, Running, run, undertone};
 
+/// Somebody without a TCP port.
+const NODE: &str = "enode://ca634cae0d49acb401d8a4c6b6fe8c55b70d115bf400769cc1400f3258cd31387574077f301b421bc84df7266c44e9e6d569fc56be00812904767bf5ccd1fc7f@127.0.0.1:0?discport=1";
+
 #[test]
 fn wrong_usage_is_2() {
     let home = Home::new(10);
-    let cases: [(&[&str], &[&str]); 12] = [
+    let cases: [(&[&str], &[&str]); 33] = [
         (&[], &["Usage"]),
         (&["shout"], &["shout"]),
         (&["send"], &["<TO>"]),
@@ -18,6 +21,30 @@ fn wrong_usage_is_2() {
         (&["listen", "bob"], &["bob", "public:NAME"]),
         (&["node", "--shh.pow", "NaN"], &["--shh.pow", "finite"]),
         (&["node", "--port", "70000"], &["--port"]),
+        (&["node", "--bootnodes", "enode://12@1.2.3.4:1"], &["--bootnodes", "128 hexadecimal digits"]),
+        (&["node", "--bootnodes", "enr:AAAA"], &["--bootnodes", "record"]),
+        (&["node", "--dns", "nodes.example.org"], &["--discovery.dns", "address of a node list"]),
+        (&["node", "--netrestrict", "10.0.0.0"], &["--netrestrict", "10.0.0.0/8"]),
+        (&["node", "--nat", "stun"], &["--nat", "any, none, upnp, pmp"]),
+        (&["node", "--nat", "extip"], &["--nat", "extip:203.0.113.7"]),
+        (&["node", "--role", "relay,light"], &["light", "choose one"]),
+        (&["node", "--role", "boss"], &["--role", "relay, boot, light"]),
+        (&["node", "--nodiscover", "--bootnodes", NODE], &["--nodiscover", "--bootnodes"]),
+        (&["node", "--discovery.v4=maybe"], &["--discovery.v4", "true, false"]),
+        (&["node", "--dialratio", "0"], &["--dialratio"]),
+        (&["node", "--trusted", "me"], &["--trusted"]),
+        (&["bootnode", "--addr", "30301"], &["--addr", ":30301"]),
+        (&["bootnode", "--discovery.v4=false", "--discovery.v5=false"], &["nothing to do"]),
+        (&["bootnode", "--genkey", "f", "--nodekeyhex", "00"], &["--genkey"]),
+        (&["peers", "add", NODE], &["no TCP port"]),
+        (&["peers", "ban", "bob"], &["bob", "public key"]),
+        (&["peers", "ban", "1.2.3.4", "--for", "a while"], &["--for"]),
+        (
+            &["dns", "sign", "nodes", "--key", "k", "--domain", "a", "--link", "b"],
+            &["--link", "address of a node list"],
+        ),
+        (&["dns", "show", "hello"], &["enr:", "enode://", "enrtree://"]),
+        (&["dns", "list", "enrtree://AAAA@a.example"], &["valid key"]),
     ];
     let mut count = 0;
     for (args, words) in cases {
@@ -29,7 +56,7 @@ fn wrong_usage_is_2() {
         run(&mut command).refused(2, words);
         count += 1;
     }
-    assert_eq!(count, 12);
+    assert_eq!(count, 33);
 }
 
 #[test]

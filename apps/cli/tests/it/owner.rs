@@ -64,16 +64,27 @@ fn a_dead_owner_s_socket_is_in_nobody_s_way() {
     run(&mut send(&home, &["public:lab", "y", "--wait", "queued"])).expect(0);
 }
 
-/// An owner that takes no requests is named.
+/// An owner that takes no requests, or has no account, is named.
 #[test]
-fn an_owner_without_a_socket_is_named() {
+fn an_owner_that_cannot_help_is_named() {
     let home = Home::new(34);
     let mut command = undertone();
     command.args(["node", "--port", "0", "--datadir"]).arg(home.data());
-    let owner = Running::start(&mut command);
+    let mut owner = Running::start(&mut command);
     owner.line();
     let pid = owner.pid().as_raw_nonzero().to_string();
-    run(&mut send(&home, &["public:lab", "x"])).refused(1, &[&format!("process {pid}"), "stop it"]);
+    let words = [&*format!("process {pid}"), "without an account", "stop it"];
+    run(&mut send(&home, &["public:lab", "x"])).refused(1, &words);
+    owner.signal(Signal::TERM);
+    owner.wait();
+
+    // This test owns it now, and has no socket.
+    let _lock = undertone_runtime::DataDirLock::acquire(&home.data()).unwrap();
+    let own = std::process::id();
+    run(&mut send(&home, &["public:lab", "x"])).refused(1, &[&format!("process {own}"), "stop it"]);
+    let mut peers = undertone();
+    peers.args(["peers", "--datadir"]).arg(home.data());
+    run(&mut peers).refused(1, &[&format!("process {own}"), "stop it"]);
 }
 
 #[test]
