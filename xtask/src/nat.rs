@@ -87,7 +87,8 @@ fn within(path: &str, unshare: &[&str]) -> Result<End> {
     let test = built(&["test", "-p", "undertone-nat", "--test", "netns", "--no-run"], "netns")?;
     let node = built(&["build", "-p", "undertone-cli"], "undertone")?;
     let mut command = Command::new("unshare");
-    command.args(unshare).arg(test).stdin(Stdio::null());
+    // It ends when its stdin does: with us, even when we are killed.
+    command.args(unshare).arg(test).stdin(Stdio::piped());
     command.env("PATH", path).env("UNDERTONE_NAT_LAB", "1").env("UNDERTONE_BIN", node);
     let outcome = tests_run::watch(&mut command)?;
     if !outcome.ok {

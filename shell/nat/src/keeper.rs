@@ -108,6 +108,7 @@ impl Keeper {
         self.pause()
     }
 
+    // DEVIATION: geth asks for the outer address once; we ask at each look (`a_new_outer_address_is_noticed`).
     /// Looks at the router; asks for everything anew when it is time, or when the router or its address is another.
     async fn visit(&mut self, router: &mut Router) -> Result<(), NatError> {
         let look = router.look().await.inspect_err(|_| self.lost = true)?;
@@ -206,6 +207,8 @@ impl Keeper {
     }
 
     fn show(&self, router: Option<&Router>, error: Option<NatError>) {
+        // DEVIATION: geth announces whatever address the router tells; we announce none that is not public
+        // (`an_address_behind_a_second_nat_is_not_offered`).
         let (public, other) = match self.external {
             Some(ip) if is_public(ip) => (Some(ip), None),
             other => (None, other),

@@ -78,6 +78,8 @@ impl FromStr for NatMode {
             Some((word, address)) => (word, Some(address.parse().map_err(|_| NatModeError::Address)?)),
             None => (text, None),
         };
+        // DEVIATION: geth ignores an address after the other words; it is a mistake that we name
+        // (`other_texts_say_why_not`).
         let plain = |mode| if address.is_none() { Ok(mode) } else { Err(NatModeError::TooMuch) };
         match word.to_ascii_lowercase().as_str() {
             "any" | "auto" | "on" => plain(Self::Any),

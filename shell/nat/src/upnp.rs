@@ -100,8 +100,10 @@ impl Igd {
     }
 
     /// Asks for exactly this external port, or for its lease anew: a router takes the second question of the same
-    /// machine for the same port as a renewal (IGD 1 2.4.16). Unlike geth, nothing is deleted first: what is there
-    /// may belong to somebody else.
+    /// machine for the same port as a renewal (IGD 1 2.4.16).
+    // DEVIATION: geth first deletes whatever has the port, and gives up when the port is taken all the same. What is
+    // there may belong to somebody else: we leave it and ask for another port
+    // (`a_taken_port_is_asked_for_under_another_number`).
     pub(crate) async fn map(&mut self, ask: &Ask, external: u16) -> Result<Granted, NatError> {
         let local = SocketAddr::from((self.local().await?, ask.port.internal));
         let protocol = protocol(ask.port.protocol);

@@ -134,6 +134,8 @@ impl Client {
     }
 
     /// Asks for a port, or for its lease anew. The router may grant another external port than the suggested one.
+    // DEVIATION: geth announces the port that it asked NAT-PMP for, whatever was granted; we announce the granted one
+    // (`another_port_and_a_shorter_lease_are_taken_as_granted`).
     pub(crate) async fn map(&mut self, ask: &Ask, suggested: u16) -> Result<Granted, NatError> {
         let Outside { port, lease, address } = self.ask(ask, suggested, ask.lease).await?;
         Ok(Granted { external: port, address, lease: Duration::from_secs(lease.min(ask.lease).into()) })

@@ -22,7 +22,7 @@ pub(crate) const ALL: &[Case] = &[
     ("a_router_behind_a_second_nat_is_named", second_nat),
 ];
 
-const PUBLIC: &str = "11.0.0.9:30303";
+const PUBLIC: &str = "11.0.9.9:30303";
 
 fn peers_behind_two_nats_reach_the_public_one(lab: &Lab) {
     let mut public = Peer::start("public", Keeping::by("none"));
@@ -156,7 +156,7 @@ fn router_restarts(lab: &Lab) {
     lab.router1.restart();
     lab.router1.until_mappings(&wanted);
     let mut public = Peer::start("public", Keeping::by("none"));
-    assert!(public.reach("tcp", "11.0.0.11:30303").is_some());
+    assert!(public.reach("tcp", "11.0.1.11:30303").is_some());
     public.stop();
     peer.stop();
     assert!(lab.router1.mappings().is_empty());

@@ -30,10 +30,10 @@ impl Lab {
         shell(
             "mount -t tmpfs tmpfs /run\nmkdir -p /run/netns\nip link set lo up\nip link add wan type bridge\nip link set wan up",
         );
-        host("public", "wan", "11.0.0.9/24", None);
+        host("public", "wan", "11.0.9.9/16", None);
         let lab = Self {
-            router1: Router::build(1, "11.0.0.11/24", Dialects::All),
-            router2: Router::build(2, "11.0.0.12/24", Dialects::NoPcp),
+            router1: Router::build(1, "11.0.1.11/16", Dialects::All),
+            router2: Router::build(2, "11.0.2.12/16", Dialects::NoPcp),
             router3: Router::build(3, "100.64.0.13/24", Dialects::All),
         };
         for (peer, router, last) in [("peer1", 1, 2), ("peer3", 1, 3), ("peer2", 2, 2), ("peer4", 3, 2)] {
@@ -122,7 +122,7 @@ impl Router {
         let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         *self.daemon.lock().unwrap() = Some(child);
         let ready = || fs::read_to_string(self.log()).unwrap().contains("Listening for NAT-PMP");
-        assert!(until(LONG, ready), "miniupnpd does not start: {}", fs::read_to_string(self.log()).unwrap());
+        assert!(until(LONG, ready), "miniupnpd does not start: {}", end_of(&self.log()));
     }
 
     fn log(&self) -> PathBuf {
@@ -151,14 +151,7 @@ impl Router {
     /// Waits until these are the mappings.
     pub(crate) fn until_mappings(&self, wanted: &[&str]) {
         let found = until(LONG, || self.mappings() == wanted);
-        assert!(found, "{}: {:?} instead of {wanted:?}\n{}", self.name, self.mappings(), self.trouble());
-    }
-
-    /// The end of the daemon's log.
-    fn trouble(&self) -> String {
-        let log = fs::read_to_string(self.log()).unwrap();
-        let lines: Vec<&str> = log.lines().rev().take(20).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+        assert!(found, "{}: {:?} instead of {wanted:?}\n{}", self.name, self.mappings(), end_of(&self.log()));
     }
 }
 
@@ -233,6 +226,13 @@ fn write(name: &str, text: &str) {
     fs::write(Path::new(RUN).join(name), text).unwrap();
 }
 
+/// The last lines of a log.
+fn end_of(log: &Path) -> String {
+    let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
+    let lines: Vec<&str> = text.lines().rev().take(30).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+}
+
 /// Runs lines of shell, of which none may fail.
 fn shell(script: &str) {
     let output = Command::new("sh").args(["-e", "-c", script]).output().unwrap();
@@ -249,6 +249,7 @@ pub(crate) fn within(name: &str, program: &str) -> Command {
 /// A program whose lines are read as they come. It is killed when dropped.
 pub(crate) struct Program {
     name: String,
+    log: PathBuf,
     child: Child,
     stdin: ChildStdin,
     lines: Arc<Mutex<Vec<String>>>,
@@ -256,7 +257,9 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(name: &str, mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let log = Path::new(RUN).join(format!("{name}.log"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
         let stdout = child.stdout.take().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
@@ -266,11 +269,16 @@ impl Program {
                 shared.lock().unwrap().push(line);
             }
         });
-        Self { name: name.to_owned(), child, stdin, lines }
+        Self { name: name.to_owned(), log, child, stdin, lines }
     }
 
     pub(crate) fn lines(&self) -> MutexGuard<'_, Vec<String>> {
         self.lines.lock().unwrap()
+    }
+
+    /// What it has said, and the end of its log.
+    pub(crate) fn trouble(&self) -> String {
+        format!("{}: {:#?}\n{}", self.name, self.lines(), end_of(&self.log))
     }
 
     pub(crate) fn say(&mut self, line: &str) {
@@ -279,20 +287,30 @@ impl Program {
 
     /// Waits for a line, at or after number `from`, that begins with `start`.
     pub(crate) fn wait_for(&self, from: usize, start: &str) -> String {
-        let find = || self.lines().iter().skip(from).find(|line| line.starts_with(start)).cloned();
+        self.wait_until(from, start, |line| line.starts_with(start))
+    }
+
+    /// Waits for a line, at or after number `from`, that is as `wanted`.
+    pub(crate) fn wait_until(&self, from: usize, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let find = || self.lines().iter().skip(from).find(|line| wanted(line)).cloned();
         let mut found = None;
         let ok = until(LONG, || {
             found = find();
             found.is_some()
         });
-        assert!(ok, "{} does not say `{start}`: {:#?}", self.name, self.lines());
+        assert!(ok, "does not say `{what}`: {}", self.trouble());
         found.unwrap()
     }
 
     /// Waits until it has ended by itself, well.
     pub(crate) fn ended(&mut self) {
         let ok = until(LONG, || self.child.try_wait().unwrap().is_some_and(|status| status.success()));
-        assert!(ok, "{} does not end well: {:#?}", self.name, self.lines());
+        assert!(ok, "does not end well: {}", self.trouble());
+    }
+
+    /// Its process, for a signal.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// As a power cut.

@@ -64,7 +64,7 @@ impl Peer {
             || self.0.lines().iter().rev().find(|line| line.starts_with("status ")).map(|line| fields(line));
         let found =
             undertone_support::until(crate::lab::LONG, || latest().is_some_and(|status| wanted(&status)));
-        assert!(found, "{:#?}", self.0.lines());
+        assert!(found, "{}", self.0.trouble());
         latest().unwrap()
     }
 
