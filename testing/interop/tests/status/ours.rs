@@ -1,6 +1,7 @@
 //! Our side: a client of the SDK with tasks of its own.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +11,7 @@ use tokio::time::timeout;
 use undertone::{Client, ClientConfig, ClientEvent};
 use undertone_account::ChatKey;
 use undertone_crypto::{PublicKey, SecretKey};
-use undertone_messenger::{ChatId, Message, MessageState, Notice};
+use undertone_messenger::{ChatId, Message, MessageState, Notice, Undecodable};
 use undertone_payload::MessageId;
 use undertone_runtime::{Environment, Tasks};
 
@@ -28,19 +29,13 @@ pub(crate) struct Person {
 }
 
 /// Runs a case to its end.
-pub(crate) fn block_on(case: fn() -> futures::Case) -> Result<()> {
+pub(crate) fn block_on(case: fn() -> Case) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(case())
 }
 
-/// The shape of a case.
-pub(crate) mod futures {
-    use std::future::Future;
-    use std::pin::Pin;
-
-    /// A case under way.
-    pub(crate) type Case = Pin<Box<dyn Future<Output = anyhow::Result<()>>>>;
-}
+/// A case under way.
+pub(crate) type Case = Pin<Box<dyn Future<Output = Result<()>>>>;
 
 /// A chat key that nobody had before.
 pub(crate) fn new_key() -> Result<SecretKey> {
@@ -79,6 +74,11 @@ impl Person {
                 ClientEvent::Notice(Notice::Message(message)) if message.state == MessageState::Received => {
                     return Ok(*message);
                 }
+                // What was meant for a device that is gone comes again.
+                ClientEvent::Notice(Notice::Undecodable {
+                    why: Undecodable::Security("open.device_not_found"),
+                    ..
+                }) => {}
                 ClientEvent::Notice(Notice::Undecodable { why, .. }) => bail!("unreadable: {why:?}"),
                 _ => {}
             }
