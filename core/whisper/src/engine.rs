@@ -1,5 +1,6 @@
 //! The gossip machine.
 
+mod bundle;
 mod confirm;
 mod io;
 mod receive;
@@ -11,9 +12,9 @@ use undertone_base::{Mono, Now};
 
 pub use self::confirm::{AckId, Confirm};
 pub use self::io::{Config, Event, Fault, Input, Refusal, Stats, Transmit, Watch};
-use crate::envelope::{Envelope, EnvelopeHash, Header};
-use crate::limits::{FUTURE_SECS, LAST_SECS, MAX_BUNDLE, MAX_MESSAGE, TOLERANCE};
-use crate::peer::{InFlight, Peer, PeerId, Phase, Tolerant, Wishes, wants, widens};
+use crate::envelope::{Envelope, EnvelopeHash};
+use crate::limits::{MAX_MESSAGE, TOLERANCE};
+use crate::peer::{Peer, PeerId, Phase, Tolerant, Wishes, widens};
 use crate::pool::{Origin, Pool, Removed};
 use crate::skew::{ClockSample, FirstSeen};
 use crate::wire::{self, PacketCode, PacketFault, Service, Status};
@@ -138,7 +139,11 @@ impl Whisper {
             let Some(peer) = self.peers.get_mut(&id) else { continue };
             if peer.is_silent(now.mono) {
                 self.drop_peer(id, PacketFault::Silent);
-            } else if peer.rescan(now.mono) {
+                continue;
+            }
+            // One of them may have fired for the other.
+            let (again, due) = (peer.rescan(now.mono), peer.is_due(secs));
+            if again || due {
                 self.wake(id);
             }
         }
@@ -345,50 +350,6 @@ impl Whisper {
         if let Some(peer) = self.peers.get_mut(&id) {
             enqueue(&mut self.queue, id, peer);
         }
-    }
-
-    /// The next packet of envelopes for a peer: all that it wants and has not, up to [`MAX_BUNDLE`]; a larger
-    /// envelope alone.
-    fn bundle(&mut self, now: Now, id: PeerId) -> Option<Vec<u8>> {
-        let peer = self.peers.get_mut(&id)?;
-        peer.queued = false;
-        let Phase::Ready(status) = peer.phase else { return None };
-        let last = now.unix.secs_u32().saturating_add(LAST_SECS);
-        // What arrived before our clock was set back may be of the future now, and is not held any more.
-        let ahead = now.unix.secs_u32().saturating_add(FUTURE_SECS / 2);
-        let mut picked: Vec<&[u8]> = Vec::new();
-        let (mut len, mut own) = (0, Vec::new());
-        for (seq, slot, envelope, origin) in self.pool.arrivals(peer.cursor) {
-            let mine = origin == Origin::Local || self.wishes.service == Service::Full;
-            let wanted = mine && !peer.known.contains(slot) && wants(&status, envelope);
-            let Header { expiry, ttl, .. } = envelope.header();
-            if wanted && expiry >= last && expiry.saturating_sub(ttl) <= ahead {
-                let more = envelope.bytes().len();
-                if !picked.is_empty() && len + more > MAX_BUNDLE - LIST_HEADER {
-                    break;
-                }
-                len += more;
-                picked.push(envelope.bytes());
-                peer.known.insert(slot);
-                if origin == Origin::Local {
-                    own.push(envelope.hash());
-                }
-            }
-            peer.cursor = seq + 1;
-        }
-        if picked.is_empty() {
-            return None;
-        }
-        self.stats.bundles += 1;
-        self.stats.relayed += picked.len() as u64;
-        let body = wire::encode_messages(picked.into_iter(), len);
-        let confirmed = status.confirmations && self.confirm != Confirm::Never && !own.is_empty();
-        // What the peer will confirm is sent when it does.
-        peer.in_flight = Some(InFlight { own: if confirmed { Vec::new() } else { own.clone() } });
-        if confirmed {
-            self.await_confirmation(id, &body, own);
-        }
-        Some(body)
     }
 }
 

@@ -21,6 +21,10 @@ pub const MAX_TTL: u32 = 86_400;
 /// peer whose clock is a second behind adds one second or two to the life of what was just made.
 pub const SEAL_SKEW_SECS: u32 = 2;
 
+/// Envelopes that wait for the clock of one peer, at most [`SEAL_SKEW_SECS`]; one above it is not sent to that peer. Our
+/// choice.
+pub const MAX_DEFERRED: usize = 1_024;
+
 /// Largest body of a packet in bytes, and largest `20 + len(data)` (`geth: const DefaultMaxMessageSize`).
 pub const MAX_MESSAGE: usize = 1_048_576;
 

@@ -1,13 +1,13 @@
 //! What is known of one peer.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use undertone_base::Mono;
 
 use crate::confirm::BatchHash;
 use crate::envelope::EnvelopeHash;
-use crate::limits::{FORGIVE_EVERY, MAX_FAULTS, RESCAN_EVERY, STATUS_TIMEOUT};
+use crate::limits::{FORGIVE_EVERY, MAX_FAULTS, RESCAN_EVERY, SEAL_SKEW_SECS, STATUS_TIMEOUT};
 use crate::pool::Slots;
 use crate::wire::{Service, Status};
 use crate::{Bloom, Envelope, Pow};
@@ -41,6 +41,10 @@ pub(crate) struct Peer {
     pub(crate) in_flight: Option<InFlight>,
     /// Whether it stands in the queue of those that may have something to get.
     pub(crate) queued: bool,
+    /// Envelopes whose work a slow clock could find too little: arrival, and when each is old enough (Unix seconds).
+    pub(crate) deferred: BTreeMap<u64, u32>,
+    /// The first of them for which a timer runs.
+    next_due: Option<u32>,
     /// Packets with envelopes of ours that it has not confirmed yet.
     pub(crate) unconfirmed: VecDeque<(BatchHash, Vec<EnvelopeHash>)>,
     /// Envelopes that it brought first since somebody asked.
@@ -59,6 +63,8 @@ impl Peer {
             cursor: 0,
             in_flight: None,
             queued: false,
+            deferred: BTreeMap::new(),
+            next_due: None,
             unconfirmed: VecDeque::new(),
             news: 0,
             sampled: None,
@@ -89,6 +95,25 @@ impl Peer {
         if due {
             self.rescan = Rescan::Done(now);
             self.cursor = 0;
+        }
+        due
+    }
+
+    /// When the first deferred envelope is due, if no timer runs for it.
+    pub(crate) fn schedule(&mut self) -> Option<u32> {
+        let first = self.deferred.values().min().copied();
+        if first == self.next_due {
+            return None;
+        }
+        self.next_due = first;
+        first
+    }
+
+    /// Whether a deferred envelope is due; its timer has fired then.
+    pub(crate) fn is_due(&mut self, secs: u32) -> bool {
+        let due = self.next_due.is_some_and(|due| due <= secs);
+        if due {
+            self.next_due = None;
         }
         due
     }
@@ -132,6 +157,17 @@ impl Faults {
 pub(crate) fn wants(status: &Status, envelope: &Envelope) -> bool {
     envelope.strict_pow() >= status.min_pow.value()
         && status.bloom.is_none_or(|bloom| bloom.wants(envelope.topic()))
+}
+
+/// When an envelope that this peer wants may be sent to it, in Unix seconds, if that is not at once.
+///
+/// A peer whose clock is behind sees an envelope of the future and divides by a longer life; geth drops whoever sent it
+/// one that falls below its minimum by that. With work to spare, or a little older, no such clock matters.
+pub(crate) fn wanted_from(status: &Status, envelope: &Envelope) -> Option<u32> {
+    let ttl = envelope.header().ttl;
+    let longer = f64::from(ttl) / f64::from(ttl.saturating_add(SEAL_SKEW_SECS));
+    let close = envelope.strict_pow() * longer < status.min_pow.value();
+    close.then(|| envelope.header().expiry.saturating_sub(ttl).saturating_add(SEAL_SKEW_SECS))
 }
 
 /// Whether wishes `new` may let through what `old` did not.

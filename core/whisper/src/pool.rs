@@ -107,6 +107,13 @@ impl Pool {
         })
     }
 
+    /// What arrived at this place, if it is still here.
+    pub(crate) fn arrival(&self, seq: u64) -> Option<(u64, Slot, &Envelope, Origin)> {
+        let slot = *self.arrival.get(&seq)?;
+        let (envelope, origin) = self.get(slot)?;
+        Some((seq, slot, envelope, origin))
+    }
+
     /// Every envelope, held ones too, by slot.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Envelope> {
         self.entries.iter().flatten().map(|entry| &entry.envelope)

@@ -165,6 +165,75 @@ fn forwarding_goes_by_the_strictest_divisor() {
     assert_eq!(relayed(&mut engine, at(0)), [(2, e.data().to_vec())]);
 }
 
+/// A strict peer whose clock is behind divides by a longer life, and geth would drop us.
+#[test]
+fn what_a_slow_clock_could_find_too_cheap_waits_for_it() {
+    let e = envelope(T0 + 15, 15, &[0; 300]);
+    let asks =
+        |factor: f64| Status { min_pow: Pow::new(e.strict_pow() * factor).unwrap(), ..Status::default() };
+    let mut engine = Whisper::new(&open_config());
+    join(&mut engine, at(0), 1, &Status::default());
+    // With two seconds more of life 15 / 17 of the work is left.
+    for (peer, factor) in [(2, 1.0), (3, 0.89), (4, 0.88), (5, 1.01)] {
+        join(&mut engine, at(0), peer, &asks(factor));
+    }
+    give(&mut engine, at(100), 1, &[&e]).unwrap();
+    let sent = |engine: &mut Whisper, now: Now| -> Vec<u64> {
+        relayed(engine, now).into_iter().map(|(peer, _)| peer).collect()
+    };
+    assert_eq!(sent(&mut engine, at(100)), [4]);
+    assert_eq!(engine.poll_timeout(), Some(at(2_000).mono));
+    // What comes meanwhile does not wait behind it.
+    let rich = (0..).map(|i: u32| envelope(T0 + 15, 15, &i.to_be_bytes()));
+    let rich = rich.into_iter().find(|one| one.strict_pow() > 4.0 * e.strict_pow()).unwrap();
+    give(&mut engine, at(200), 1, &[&rich]).unwrap();
+    assert_eq!(sent(&mut engine, at(200)), [2, 3, 4, 5]);
+    engine.handle_timeout(at(1_999));
+    assert!(sent(&mut engine, at(1_999)).is_empty());
+    engine.handle_timeout(at(2_000));
+    assert_eq!(sent(&mut engine, at(2_000)), [2, 3]);
+    assert_eq!(engine.poll_timeout(), Some(at(16_000).mono), "nothing waits any more");
+
+    // One that came when it was old enough goes at once, and our own have work to spare.
+    let late = envelope(T0 + 15, 15, &[0; 301]);
+    let mut engine = Whisper::new(&open_config());
+    join(&mut engine, at(2_000), 1, &Status::default());
+    join(
+        &mut engine,
+        at(2_000),
+        2,
+        &Status { min_pow: Pow::new(late.strict_pow()).unwrap(), ..Status::default() },
+    );
+    give(&mut engine, at(2_000), 1, &[&late]).unwrap();
+    assert_eq!(sent(&mut engine, at(2_000)), [2]);
+}
+
+#[test]
+fn envelopes_that_wait_for_a_clock_are_bounded_and_forgotten_with_the_pool() {
+    let strict = Status { min_pow: Pow::new(f64::MIN_POSITIVE).unwrap(), ..Status::default() };
+    let cheap = |i: usize| {
+        let one = envelope(T0 + 15, 15, &i.to_be_bytes());
+        (one.strict_pow(), one)
+    };
+    let mut all: Vec<_> = (0..2 * crate::limits::MAX_DEFERRED).map(cheap).collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let least = all[0].0;
+    let near: Vec<_> = all.iter().filter(|(pow, _)| *pow == least).map(|(_, one)| one).collect();
+    let mut engine = Whisper::new(&Config { max_envelopes: near.len() / 2, ..open_config() });
+    join(&mut engine, at(0), 1, &Status::default());
+    join(&mut engine, at(0), 2, &Status { min_pow: Pow::new(least).unwrap(), ..strict });
+    give(&mut engine, at(0), 1, &near).unwrap();
+    assert_eq!(relayed(&mut engine, at(0)), []);
+    let left = engine.pooled().0;
+    assert!(left <= near.len() / 2 && left > 10);
+    engine.handle_timeout(at(2_000));
+    assert_eq!(relayed(&mut engine, at(2_000)).len(), left);
+    // They expire while they wait for a peer that takes nothing.
+    assert_eq!(engine.poll_timeout(), Some(at(16_000).mono));
+    engine.handle_timeout(at(16_000));
+    assert_eq!((engine.pooled().0, engine.poll_timeout()), (0, None));
+}
+
 #[test]
 fn tolerance_windows() {
     let mut engine = engine_with(&[1]);
