@@ -239,6 +239,11 @@ impl Session {
         self.output.len()
     }
 
+    /// How many bytes of an unfinished packet or frame it holds.
+    pub const fn buffered(&self) -> usize {
+        self.input.len()
+    }
+
     /// Says goodbye. What was sent before still goes out first. Does nothing once the session is closed.
     pub fn disconnect(&mut self, reason: DisconnectReason) {
         if self.is_closed() {

@@ -1,4 +1,5 @@
 //! Looks for nodes: `look [enode://…|enr:…]…` starts from those; without arguments two nodes of its own find each other.
+#![expect(clippy::print_stdout, reason = "that is what it is for")]
 
 use std::time::Duration;
 

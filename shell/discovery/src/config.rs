@@ -115,8 +115,9 @@ pub struct NodeView {
 pub struct ClockSample {
     /// The addresses that one owner is likely to have: one source.
     pub prefix: Network,
-    /// Its clock minus ours in milliseconds. To the second at best, and about one second less than the truth on
-    /// average, because expirations are whole seconds, rounded down, and half a round trip old.
+    /// Its clock minus ours in milliseconds. To the second at best, and half a second less than the truth on average,
+    /// because expirations are whole seconds, rounded down. A node whose packets live longer than geth's 20 seconds
+    /// seems to be ahead by the difference.
     pub offset_ms: i64,
     /// When it was taken, by our clock.
     pub at: Unix,

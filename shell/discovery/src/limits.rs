@@ -20,9 +20,6 @@ pub const RECORD_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time for a look-up. Our choice: as discovery v5 bounds its queries, and more than v4 needs for all that it may ask.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Datagrams taken from the socket before other inputs get their turn. Our choice.
-pub const MAX_BATCH: usize = 64;
-
 /// A boot node whose name was not resolved is asked for again after this time, doubled up to [`RESOLVE_RETRY_MAX`].
 /// Our choice.
 pub const RESOLVE_RETRY: Duration = Duration::from_secs(5);
@@ -37,7 +34,7 @@ pub const RESOLVE_AGAIN: Duration = Duration::from_secs(30 * 60);
 /// Prefixes of which the offset of the clock is kept. Our choice: a median needs few.
 pub const MAX_CLOCK_SAMPLES: usize = 64;
 
-/// Nodes that are not in the table of v4 are written to the database this often. Our choice: each write is a whole file
+/// Nodes that proved their endpoints are written to the database this often, and the node's own record at once. Our choice: each write is a whole file
 /// that is synchronised to the disk.
 pub const SAVE_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
@@ -73,7 +70,3 @@ pub const MAX_V5_PINGS: usize = 4;
 /// Addresses that v5 exempts from its bans by address, see `v5`. Our choice: four times the nodes that its table
 /// holds in practice.
 pub const MAX_V5_PERMITS: usize = 4_096;
-
-/// Bytes that the socket may hold before the kernel drops datagrams. Our choice, as far as the system allows: a
-/// second of 1,000 small datagrams.
-pub const RECEIVE_BUFFER: usize = 1_024 * 1_024;

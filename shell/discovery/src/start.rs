@@ -95,6 +95,10 @@ fn local_record(
     }
     if let Some(address) = address {
         entries = entries.with_udp(address.port());
+        if address.is_ipv6() {
+            // By EIP-778 `udp` would do; the library of v5 looks for `udp6` only, geth for `udp` only.
+            entries = entries.with_uint(b"udp6", u64::from(address.port()));
+        }
     }
     if let Some(ip) = config.advertise_ip.or_else(|| own_address(config, address)) {
         entries = entries.with_ip(ip);

@@ -31,13 +31,13 @@
 //! before it is asked ([`Permits`]).
 
 mod filter;
+mod jobs;
+mod permits;
 
-use std::collections::{BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -47,19 +47,20 @@ use rand_core::CryptoRng;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use undertone_base::{Mono, Now};
-use undertone_devp2p::discv4::Contact;
+use undertone_devp2p::discv4::{Contact, Network, is_lan};
 use undertone_devp2p::enr::Record;
-use undertone_devp2p::limits::{BUCKET_SIZE, EMPTY_REFRESH};
+use undertone_devp2p::limits::{BUCKET_SIZE, EMPTY_REFRESH, TABLE_PER_PREFIX};
 use undertone_devp2p::{NodeId, NodeKey};
 
 use crate::limits::{
-    MAX_V5_PERMITS, MAX_V5_PINGS, V5_BOOT_INTERVAL_MAX, V5_REFRESH_INTERVAL, V5_THIN_INTERVAL,
-    V5_THIN_INTERVAL_MAX, V5_WALK_INTERVAL,
+    MAX_V5_PINGS, V5_BOOT_INTERVAL_MAX, V5_REFRESH_INTERVAL, V5_THIN_INTERVAL, V5_THIN_INTERVAL_MAX,
+    V5_WALK_INTERVAL,
 };
 pub(crate) use filter::Rules;
 use filter::Slot;
+use jobs::{Collect, Job, poll_jobs};
+use permits::Permits;
 
-type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A look-up that is under way.
 pub(crate) type Find = Pin<Box<dyn Future<Output = Vec<Record>> + Send>>;
 type Ping = Pin<Box<dyn Future<Output = Option<(IpAddr, SocketAddr)>> + Send>>;
@@ -103,6 +104,8 @@ pub(crate) struct V5 {
     next_boot: Mono,
     boot_pause: Duration,
     thin_pause: Duration,
+    /// Nodes in the table, and of these those with a session: counted when either may have changed.
+    sizes: (usize, usize),
     broken: bool,
 }
 
@@ -141,6 +144,7 @@ impl V5 {
             next_boot: Mono::ZERO,
             boot_pause: EMPTY_REFRESH / 2,
             thin_pause: V5_THIN_INTERVAL,
+            sizes: (0, 0),
             broken: false,
         })
     }
@@ -204,9 +208,14 @@ impl V5 {
             }
             Event::NodeInserted { node_id, .. } => {
                 // Who came to us by itself has not been through the filter of the table.
-                if self.discv5.find_enr(&node_id).is_some_and(|enr| !self.slot.allows(&enr)) {
+                if self
+                    .discv5
+                    .find_enr(&node_id)
+                    .is_some_and(|enr| !self.slot.allows(&enr) || self.is_crowded(&enr))
+                {
                     self.discv5.remove_node(&node_id);
                 }
+                self.count();
                 None
             }
             // A request in a protocol that we do not speak is answered with nothing when it is dropped.
@@ -219,6 +228,7 @@ impl V5 {
         if !self.slot.allows(&enr) {
             return None;
         }
+        self.count();
         self.thin_pause = V5_THIN_INTERVAL;
         if self.pings.len() < MAX_V5_PINGS {
             let pong = self.discv5.send_ping(enr.clone());
@@ -228,6 +238,15 @@ impl V5 {
             }));
         }
         to_record(&enr).map(V5Event::Found)
+    }
+
+    /// Whether the table has enough nodes of this prefix of IPv6, of which the library has no limit.
+    fn is_crowded(&self, enr: &Enr) -> bool {
+        let prefix =
+            |enr: &Enr| enr.ip6().map(IpAddr::V6).filter(|ip| !is_lan(*ip)).map(Network::neighborhood);
+        let Some(own) = prefix(enr) else { return false };
+        let entries = self.discv5.table_entries_enr();
+        entries.iter().filter(|other| prefix(other) == Some(own)).count() > TABLE_PER_PREFIX
     }
 
     /// A new version of our record: the node's own is the truth, the library changes nothing by itself.
@@ -272,8 +291,12 @@ impl V5 {
     }
 
     /// Nodes in the table, and of these those with a session.
-    pub(crate) fn sizes(&self) -> (usize, usize) {
-        (self.discv5.table_entries_id().len(), self.discv5.connected_peers())
+    pub(crate) const fn sizes(&self) -> (usize, usize) {
+        self.sizes
+    }
+
+    fn count(&mut self) {
+        self.sizes = (self.discv5.table_entries_id().len(), self.discv5.connected_peers());
     }
 
     /// When to call [`Self::handle_timeout`] next.
@@ -283,7 +306,8 @@ impl V5 {
 
     /// Does what is due. Early calls are harmless.
     pub(crate) fn handle_timeout(&mut self, now: Now, walk: bool, rng: &mut (impl CryptoRng + ?Sized)) {
-        let (known, connected) = self.sizes();
+        self.count();
+        let (known, connected) = self.sizes;
         if self.next_boot <= now.mono {
             if connected == 0 {
                 // It may not speak v5 at all.
@@ -356,70 +380,17 @@ fn config(socket: Arc<UdpSocket>, slot: &Slot, jobs: &Collect) -> std::io::Resul
         .filter_rate_limiter(None)
         .filter_max_nodes_per_ip(None)
         .filter_max_bans_per_ip(None)
-        .ip_limit()
         .table_filter(slot.filter())
         // Our machine of v4 counts what others say, theirs of v5 included, and signs the record.
         .disable_enr_update()
         .auto_nat_listen_duration(None)
         .executor(Box::new(jobs.clone()));
+    // Two places of a bucket and ten of the table for a /24: its own counts private addresses too, where many nodes of
+    // one host are no attack.
+    if !slot.is_local() {
+        config.ip_limit();
+    }
     Ok(config.build())
-}
-
-/// The executor of the library: collects its tasks, which are polled elsewhere.
-#[derive(Clone, Default)]
-struct Collect(Arc<Mutex<Vec<Job>>>);
-
-impl Collect {
-    /// The last one first: the service, the sessions, the sender, the reader.
-    fn take(&self) -> Vec<Job> {
-        let mut jobs = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        jobs.reverse();
-        jobs
-    }
-}
-
-impl discv5::Executor for Collect {
-    fn spawn(&self, future: Job) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(future);
-    }
-}
-
-/// One of the tasks has ended, or panicked.
-struct Ended;
-
-fn poll_jobs(jobs: &mut [Job], cx: &mut Context<'_>) -> Result<(), Ended> {
-    for job in jobs {
-        match catch_unwind(AssertUnwindSafe(|| job.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => {}
-            Ok(Poll::Ready(())) | Err(_) => return Err(Ended),
-        }
-    }
-    Ok(())
-}
-
-/// Addresses that the library may ask, exempt from its bans. The oldest goes when there are more than
-/// [`MAX_V5_PERMITS`].
-#[derive(Debug, Default)]
-struct Permits {
-    known: BTreeSet<IpAddr>,
-    order: VecDeque<IpAddr>,
-}
-
-impl Permits {
-    fn add(&mut self, discv5: &Discv5, ip: IpAddr) {
-        if !self.known.insert(ip) {
-            return;
-        }
-        discv5.permit_ip(ip);
-        self.order.push_back(ip);
-        if self.order.len() > MAX_V5_PERMITS {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-                discv5.permit_ip_remove(&oldest);
-                discv5.ban_ip_remove(&oldest);
-            }
-        }
-    }
 }
 
 fn to_enr(record: &Record) -> Option<Enr> {

@@ -53,12 +53,16 @@ impl Entries {
         self.with_uint(b"udp", u64::from(port))
     }
 
-    /// Adds address and discovery port. For IPv6 the port goes to `udp6` when another `udp` is there already.
+    /// Adds address and discovery port. For IPv6 the port goes to `udp6` when another `udp` is there already, and to
+    /// both when `udp6` is.
     #[must_use]
     pub fn with_discovery(self, address: SocketAddr) -> Self {
         let entries = self.with_ip(address.ip());
         let same = |raw: &Vec<u8>| u16_of(raw) == Some(address.port());
         match address.ip().to_canonical() {
+            IpAddr::V6(_) if entries.0.contains_key(b"udp6".as_slice()) => {
+                entries.with_uint(b"udp6", u64::from(address.port())).with_udp(address.port())
+            }
             IpAddr::V6(_) if entries.0.get(b"udp".as_slice()).is_some_and(|raw| !same(raw)) => {
                 entries.with_uint(b"udp6", u64::from(address.port()))
             }

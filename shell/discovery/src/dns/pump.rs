@@ -81,10 +81,10 @@ impl Pump {
                 () = wait(self.start, due) => None,
             };
             let now = self.now();
-            if let Some(Answer { tree, id, records }) = answer {
-                if let Some(tree) = self.trees.get_mut(tree) {
-                    tree.handle_answer(now, id, records.as_deref());
-                }
+            if let Some(Answer { tree, id, records }) = answer
+                && let Some(tree) = self.trees.get_mut(tree)
+            {
+                tree.handle_answer(now, id, records.as_deref());
             }
         }
     }

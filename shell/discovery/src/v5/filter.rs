@@ -83,6 +83,12 @@ impl Slot {
     pub(super) fn allows(&self, enr: &Enr) -> bool {
         self.filter()(enr)
     }
+
+    /// Whether the node lives on loopback.
+    pub(super) fn is_local(&self) -> bool {
+        let rules = RULES.get(self.0).map(|slot| slot.read().unwrap_or_else(PoisonError::into_inner));
+        rules.is_some_and(|rules| rules.as_ref().is_some_and(|rules| rules.teller.is_loopback()))
+    }
 }
 
 impl Drop for Slot {
