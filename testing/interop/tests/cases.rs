@@ -23,9 +23,9 @@ pub(crate) fn all() -> Vec<Case> {
     }
     cases! {
         Geth links: we_dial_geth, geth_dials_us, both_dial_at_once, geth_restarts, geth_removes_us,
-            silence_costs_no_link;
+            silence_costs_no_link, geth_comes_back_to_us;
         Geth codes: geth_has_too_many_peers, geth_has_us_already, geth_meets_itself, geth_finds_us_useless,
-            geth_quits, geth_dislikes_our_status, geth_takes_our_reasons, geth_takes_our_refusal;
+            geth_quits, geth_dislikes_our_status, geth_takes_our_reasons, geth_takes_our_refusal, a_wrong_key_is_answered_with_silence;
         Geth company: our_trusted_geth_passes_the_limit, our_distrusted_geth_goes, our_static_geths_pass_the_limit,
             a_banned_geth_stays_out, our_boot_geth_is_dialled, we_dial_a_geth_that_we_discovered;
         Geth discovery: we_bond_with_geth, geth_bonds_with_us, geth_finds_our_new_port_in_our_record,

@@ -112,7 +112,12 @@ impl Wire {
 
     /// Waits for the `count`-th link since the start.
     pub(crate) fn await_link(&self, count: usize) -> Result<Link> {
-        until(DEADLINE, || self.seen().links.len() >= count);
+        self.await_link_for(DEADLINE, count)
+    }
+
+    /// The same, for so long.
+    pub(crate) fn await_link_for(&self, deadline: Duration, count: usize) -> Result<Link> {
+        until(deadline, || self.seen().links.len() >= count);
         let links = self.seen().links.clone();
         ensure!(links.len() == count, "{} links, not {count}", links.len());
         links.last().cloned().context("no link")

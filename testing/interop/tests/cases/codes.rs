@@ -1,6 +1,6 @@
 //! Why links end: each reason of geth as we see it, each of ours as geth takes it.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use undertone_devp2p::{Closed, DisconnectReason, Enode, NodeKey, WireError};
 use undertone_support::until;
@@ -70,6 +70,23 @@ pub(super) fn geth_meets_itself() -> Result<()> {
     let geth = Geth::with(Setup { key: Some(secret), ..Setup::default() })?;
     ensure!(*geth.enode.key() == key.public(), "geth has another key: {}", geth.enode);
     ends_by(&Bare::dial(&geth.enode, &Side { key, ..Side::shh()? })?, DisconnectReason::SELF)
+}
+
+/// Whoever dials under another key than the other end's is not understood, and hears nothing.
+pub(super) fn a_wrong_key_is_answered_with_silence() -> Result<()> {
+    let geth = Geth::with(Setup { trace: true, ..Setup::default() })?;
+    let endpoint = geth.enode.endpoint().context("an endpoint")?.clone();
+    let link = Bare::dial(&Enode::new(node_key()?.public(), endpoint), &Side::shh()?)?;
+    ensure!(link.await_closed()?.is_none(), "{:?}", link.closed());
+
+    let (link, enode) = Bare::listen(&Side::shh()?)?;
+    let endpoint = enode.endpoint().context("an endpoint")?.clone();
+    geth.add_peer(&Enode::new(node_key()?.public(), endpoint))?;
+    let closed = link.await_closed()?;
+    ensure!(closed == Some(Closed::Fault(WireError::Handshake)), "{closed:?}");
+    let lines = || geth.log(&["Failed RLPx handshake", "err=EOF"]).unwrap_or_default();
+    ensure!(until(DEADLINE, || !lines().is_empty()), "geth heard something");
+    Ok(())
 }
 
 /// Nothing shared: 0x03, after both Hellos.

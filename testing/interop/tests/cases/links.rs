@@ -11,12 +11,15 @@ use undertone_support::until;
 use undertone_whisper::{Pow, topic_of};
 
 use crate::geth::{Filter, Geth};
-use crate::ours::Ours;
+use crate::ours::{Ours, node_key};
 use crate::wire::{Link, Wire};
 use crate::{DEADLINE, public, text};
 
 /// How long one link must stand before it counts as the one: longer than any handshake here takes.
 const SETTLED: Duration = Duration::from_secs(1);
+
+/// Longer than geth waits before it dials a node again (35 s).
+const REDIALLED: Duration = Duration::from_secs(60);
 
 /// A public chat on which both sides talk.
 pub(super) const TALK: &str = "links";
@@ -175,5 +178,26 @@ pub(super) fn geth_removes_us() -> Result<()> {
     wire.await_status(|_| true)?;
     the_peer(&geth)?;
     ensure!(wire.ends() == [asked], "{:?}", wire.ends());
+    wire.stop()
+}
+
+/// geth keeps us as a static peer. We end, and are back under the same key and port: it dials us again, after the 35 s
+/// for which it dials nobody twice.
+pub(super) fn geth_comes_back_to_us() -> Result<()> {
+    let geth = Geth::start(Some(0.002))?;
+    let key = node_key()?;
+    let wire = Wire::with_key(key.clone(), Pow::STATUS_LARGE)?;
+    geth.add_peer(&wire.enode())?;
+    wire.await_link(1)?;
+    let tcp = wire.enode().endpoint().context("an endpoint")?.tcp;
+    wire.stop()?;
+    ensure!(until(DEADLINE, || geth.shh_peers().is_ok_and(|peers| peers.is_empty())), "geth did not notice");
+
+    let wire =
+        Wire::with(key, Pow::STATUS_LARGE, |config| config.listen = Some(([127, 0, 0, 1], tcp).into()))?;
+    let link = wire.await_link_for(REDIALLED, 1)?;
+    ensure!(link.direction == Direction::Inbound, "{link:?}");
+    wire.await_status(|_| true)?;
+    the_peer(&geth)?;
     wire.stop()
 }
