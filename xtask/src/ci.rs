@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::tests_run::{self, Counts};
-use crate::{cargo, deviations, house, layers, proto};
+use crate::{cargo, deviations, house, layers, nat, proto};
 
 /// Builds the fuzz targets on stable and replays their corpora; shares the artifacts of the workspace.
 pub(crate) const FUZZ: &[&str] = &["test", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target"];
@@ -25,7 +25,7 @@ enum Done {
     Skipped(&'static str),
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "fmt", run: fmt, advice: "run `cargo fmt --all`" },
     Step { name: "layers", run: || plain(layers::run()), advice: "an arrow needs a reason: ARCHITECTURE.md" },
     Step { name: "house", run: || plain(house::run()), advice: "each line above names the file to mend" },
@@ -46,6 +46,7 @@ const STEPS: [Step; 12] = [
         advice: "run that target on the named corpus file",
     },
     Step { name: "benches", run: benches, advice: "a bench does not build or does not run once" },
+    Step { name: "nat", run: routers, advice: "run `cargo xtask nat` and read what its programs said" },
     Step { name: "interop", run: interop, advice: "docs/interop.md says how the peer is set up" },
     Step {
         name: "demo",
@@ -139,6 +140,14 @@ fn docs() -> Result<Done> {
 /// Each bench runs once, unmeasured, in the profile of the tests: figures are not the gate's business.
 fn benches() -> Result<Done> {
     status(&mut cargo::command(&["bench", "--profile", "dev", "-p", "undertone-bench", "--", "--test"])?)
+}
+
+/// Real NATs in namespaces, where these are allowed.
+fn routers() -> Result<Done> {
+    Ok(match nat::run()? {
+        nat::End::Ran(counts) => Done::Counted(counts),
+        nat::End::Skipped(why) => Done::Skipped(why),
+    })
 }
 
 fn interop() -> Result<Done> {
