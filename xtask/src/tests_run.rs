@@ -115,7 +115,11 @@ pub(crate) fn sim(args: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// `cargo xtask soak`: the same tests with larger counts.
+/// Tests that are too long for the gate, and say so where they are ignored.
+const MILLIONS: &[&str] =
+    &["test", "--release", "-p", "undertone-devp2p", "-p", "undertone-discovery", "--", "--ignored"];
+
+/// `cargo xtask soak`: the same tests with larger counts, and those that only it runs.
 pub(crate) fn soak(factor: &str) -> Result<()> {
     /// Cases of one proptest property when nothing else is asked for.
     const CASES: u64 = 256;
@@ -125,7 +129,7 @@ pub(crate) fn soak(factor: &str) -> Result<()> {
     let start = Instant::now();
     let mut counts = Counts::default();
     let mut ok = true;
-    for args in [&["test", "--workspace", "--no-fail-fast"][..], crate::ci::FUZZ] {
+    for args in [&["test", "--workspace", "--no-fail-fast"][..], MILLIONS, crate::ci::FUZZ] {
         let mut command = cargo::command(args)?;
         command.env("PROPTEST_CASES", &cases).env("UNDERTONE_SOAK", factor.to_string());
         let outcome = watch(&mut command)?;
