@@ -69,6 +69,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<PeersCommand>,
     },
+    /// Make, read and look at node lists in DNS (EIP-1459) and what they are made of
+    #[command(subcommand)]
+    Dns(DnsCommand),
     /// Check what a node needs: clock, ports, router, discovery, peers, disk, limits
     Doctor(DoctorArgs),
     /// Send one message
@@ -77,9 +80,6 @@ pub(crate) enum Command {
     Send(SendArgs),
     /// Print messages as they arrive
     Listen(ListenArgs),
-    /// Make, read and look at node lists in DNS (EIP-1459) and what they are made of
-    #[command(subcommand)]
-    Dns(DnsCommand),
     /// A person of the demo in a process of its own: commands on stdin, events on stdout
     #[command(hide = true)]
     DemoPerson(PersonArgs),

@@ -112,6 +112,21 @@ impl Node {
         self.inner.net.absent()
     }
 
+    /// Every key that it has to do with: of peers, of static nodes, and of whom it banned.
+    pub fn known(&self) -> Vec<PublicKey> {
+        let net = &self.inner.net;
+        let mut keys: Vec<PublicKey> = net.peers().iter().map(|peer| peer.key).collect();
+        keys.extend(net.absent().iter().map(|enode| *enode.key()));
+        keys.extend(net.trusted());
+        keys.extend(net.bans().into_iter().filter_map(|(target, _)| match target {
+            BanTarget::Key(key) => Some(key),
+            BanTarget::Ip(_) => None,
+        }));
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
     /// How many peers it may have, static and trusted ones not counted.
     pub fn max_peers(&self) -> usize {
         self.inner.max_peers

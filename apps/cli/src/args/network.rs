@@ -168,22 +168,22 @@ pub(crate) enum PeersCommand {
     },
     /// Stay connected to it no more, and end its link
     Remove {
-        /// Its enode or its public key
+        /// Its enode, its public key, or the first digits of its id
         node: String,
     },
     /// Let a node in whatever the limits
     Trust {
-        /// Its enode or its public key
+        /// Its enode, its public key, or the first digits of its id
         node: String,
     },
     /// Hold it to the limits again
     Untrust {
-        /// Its enode or its public key
+        /// Its enode, its public key, or the first digits of its id
         node: String,
     },
     /// Have nothing to do with a node or an address
     Ban {
-        /// Its enode, its public key or an IP address
+        /// Its enode, its public key, the first digits of its id, or an IP address
         who: String,
         /// For how long
         #[arg(long = "for", value_name = "TIME", value_parser = duration, default_value = "60m")]
@@ -194,7 +194,7 @@ pub(crate) enum PeersCommand {
     },
     /// End a ban, and forget the faults that led to it
     Unban {
-        /// Its enode, its public key or an IP address
+        /// Its enode, its public key, the first digits of its id, or an IP address
         who: String,
     },
 }

@@ -47,7 +47,8 @@ impl Site {
     fn of_node(&self, check: &'static str, look: impl FnOnce(&Health) -> Vec<Finding>) -> Vec<Finding> {
         match &self.node {
             Ok(health) => look(health),
-            Err(why) => vec![Finding::unknown(check, why)],
+            // Why, is said once.
+            Err(_) => vec![Finding::unknown(check, "needs a running node to ask")],
         }
     }
 }
@@ -99,6 +100,9 @@ pub(crate) async fn run(global: &Global, args: &DoctorArgs, ui: &Ui) -> Result<E
     let dir = home::data_dir(global)?;
     let node = ask(&dir, NodeRequest::Health).await.map_err(|error| format!("{error:#}"));
     let site = Site { dir, node, listen: SocketAddr::new(args.addr, args.port) };
+    if let Err(why) = &site.node {
+        ui.note(&paint(DIM, why));
+    }
     let mut verdicts = Vec::new();
     for group in &GROUPS {
         for finding in (group.look)(&site) {

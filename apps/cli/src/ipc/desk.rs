@@ -21,7 +21,7 @@ use undertone_runtime::Tasks;
 
 use super::{NodeRequest, PeerList, Reply, Request, SOCKET, SendRequest};
 use crate::chat;
-use crate::peers::{ban_target, key_of};
+use crate::peers::Who;
 
 /// Longest line in bytes: the longest text that the program reads, with room for what surrounds it.
 const MAX_LINE: u64 = 256 * 1024;
@@ -146,6 +146,7 @@ impl Desk {
 
     async fn node(&self, request: NodeRequest) -> Result<Value> {
         let node = &self.node;
+        let known = node.known();
         Ok(match request {
             NodeRequest::Health => json!(node.health()),
             NodeRequest::Peers => json!(PeerList {
@@ -155,14 +156,18 @@ impl Desk {
                 bans: node.bans(),
             }),
             NodeRequest::Add { enode } => json!(node.admin_add_peer(enode.parse::<Enode>()?)?),
-            NodeRequest::Remove { peer } => json!(node.admin_remove_peer(&key_of(&peer)?)),
-            NodeRequest::Trust { peer } => json!(node.admin_add_trusted_peer(key_of(&peer)?)),
-            NodeRequest::Untrust { peer } => json!(node.admin_remove_trusted_peer(&key_of(&peer)?)),
+            NodeRequest::Remove { peer } => json!(node.admin_remove_peer(&peer.parse::<Who>()?.key(&known)?)),
+            NodeRequest::Trust { peer } => {
+                json!(node.admin_add_trusted_peer(peer.parse::<Who>()?.key(&known)?))
+            }
+            NodeRequest::Untrust { peer } => {
+                json!(node.admin_remove_trusted_peer(&peer.parse::<Who>()?.key(&known)?))
+            }
             NodeRequest::Ban { who, secs } => {
-                node.ban(ban_target(&who)?, secs.map(Duration::from_secs));
+                node.ban(who.parse::<Who>()?.ban_target(&known)?, secs.map(Duration::from_secs));
                 json!(true)
             }
-            NodeRequest::Unban { who } => json!(node.unban(ban_target(&who)?)),
+            NodeRequest::Unban { who } => json!(node.unban(who.parse::<Who>()?.ban_target(&known)?)),
         })
     }
 }
