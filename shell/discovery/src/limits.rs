@@ -45,6 +45,10 @@ pub const MAX_DATABASE: usize = 2 * 1_024 * 1_024;
 /// Lists in DNS that are read at once, those inside other lists counted. Our choice.
 pub const MAX_DNS_TREES: usize = 16;
 
+/// Nodes of one list that are told of again whenever the list was looked at. Our choice: several times the peers of a
+/// node; further ones are told of once.
+pub const MAX_DNS_KEPT: usize = 256;
+
 /// Lists whose sequence numbers the database keeps. Our choice: room for lists that are not configured just now.
 pub const MAX_DNS_SEQS: usize = 64;
 

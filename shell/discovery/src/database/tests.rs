@@ -18,7 +18,7 @@ fn key(n: u64) -> NodeKey {
 fn node(n: u64, last_pong: Unix) -> StoredNode {
     let key = key(n);
     let address = SocketAddr::from(([9, 9, 9, 9], 30303));
-    let record = (n % 2 == 0).then(|| Record::sign(&key, n, &Entries::default()).unwrap());
+    let record = n.is_multiple_of(2).then(|| Record::sign(&key, n, &Entries::default()).unwrap());
     StoredNode { contact: Contact::new(key.public(), address, 30303), last_pong, record }
 }
 

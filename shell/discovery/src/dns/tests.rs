@@ -77,18 +77,30 @@ async fn bad_trees_are_refused() {
     assert_eq!(count, 12);
 }
 
-/// Follows lists until nothing has happened for a minute.
+/// Follows lists for a minute.
 async fn follow(
     links: Vec<Link>,
     seen: BTreeMap<Link, u64>,
     restrict: &[&str],
     zone: Zone,
 ) -> (Vec<Found>, Vec<(Link, u64)>) {
+    let (nodes, lists, listed) = follow_for(60, links, seen, restrict, zone).await;
+    assert_eq!(listed, nodes.len());
+    (nodes, lists)
+}
+
+async fn follow_for(
+    secs: u64,
+    links: Vec<Link>,
+    seen: BTreeMap<Link, u64>,
+    restrict: &[&str],
+    zone: Zone,
+) -> (Vec<Found>, Vec<(Link, u64)>, usize) {
     let (commands, mut taken) = mpsc::channel(1_000);
     let (finder, mut found) = queue();
     let restrict = restrict.iter().map(|net| net.parse().unwrap()).collect();
     let follower = Follower { links, seen, resolver: fixed(zone), restrict, commands, found: finder };
-    let end = std::time::Duration::from_secs(60);
+    let end = std::time::Duration::from_secs(secs);
     let _ = timeout(end, follower.run(CancellationToken::new())).await;
     let (mut nodes, mut lists) = (Vec::new(), Vec::new());
     while let Some(node) = found.try_recv() {
@@ -102,8 +114,22 @@ async fn follow(
             _ => {}
         }
     }
-    assert_eq!(listed, nodes.len());
-    (nodes, lists)
+    (nodes, lists, listed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_are_told_of_again_when_the_list_was_looked_at() {
+    let nodes = [node(1, "9.9.9.9"), node(4, "11.0.0.1")];
+    let tree = Tree::build(&nodes, &[], 3, &key(9));
+    let link = tree.link("n.test").unwrap();
+    let zone = zone_of(&tree, "n.test");
+    // Read at once, looked at after 30 and 60 minutes and a bit.
+    for (minutes, expected) in [(29, 2), (31, 4), (62, 6)] {
+        let links = vec![link.clone()];
+        let (found, lists, listed) =
+            follow_for(minutes * 60, links, BTreeMap::new(), &[], zone.clone()).await;
+        assert_eq!((found.len(), lists.len(), listed), (expected, 1, 2), "{minutes}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

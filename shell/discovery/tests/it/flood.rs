@@ -101,3 +101,34 @@ async fn what_is_too_long_is_refused() {
         node.stop().await;
     }
 }
+
+/// What v5 keeps of strangers it keeps for a second: their number times half a kilobyte.
+#[test]
+fn a_flood_of_v5_costs_little_memory() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let cost = allocation_counter::measure(|| {
+        runtime.block_on(async {
+            let node = Node::start(DiscoveryConfig { v5: true, ..DiscoveryConfig::new(key(31)) }).await;
+            let at = node.discovery.local_addr().unwrap();
+            let id = *NodeId::of(&key(31).public()).as_bytes();
+            let peer = Peer::new(key(32), at).await;
+            let (mut rng, mut answers, mut buffer) = (rng(6), 0, [0; 1_280]);
+            for _ in 0..200 {
+                for _ in 0..50 {
+                    let (mut from, mut random) = ([0; 32], [0; 64]);
+                    rng.fill_bytes(&mut from);
+                    rng.fill_bytes(&mut random);
+                    peer.socket.send_to(&random_packet(&from, &id, &random), at).await.unwrap();
+                }
+                for _ in 0..50 {
+                    // A challenge is shorter than what it answers.
+                    assert_eq!(peer.socket.recv(&mut buffer).await.unwrap(), 63);
+                    answers += 1;
+                }
+            }
+            assert_eq!(answers, 10_000);
+            node.stop().await;
+        });
+    });
+    assert!(cost.bytes_max < 16 * 1_024 * 1_024, "{cost:?}");
+}
