@@ -14,6 +14,7 @@ use undertone_runtime::Environment;
 use crate::address::is_public;
 use crate::config::{NatConfig, Port};
 use crate::error::NatError;
+use crate::limits::SLEPT;
 use crate::router::{Ask, Family, Router, search};
 use crate::status::NatStatus;
 
@@ -48,7 +49,8 @@ impl Keeper {
         stop: CancellationToken,
         publish: watch::Sender<NatStatus>,
     ) -> Self {
-        let lease = u32::try_from(config.times.lease.as_secs()).unwrap_or(u32::MAX);
+        // A lease of 0 would give the port back.
+        let lease = u32::try_from(config.times.lease.as_secs()).unwrap_or(u32::MAX).max(1);
         let mut rng = env.rng();
         let asks = config.ports.iter().map(|port| Ask::new(*port, lease, &mut rng)).collect();
         Self {
@@ -83,7 +85,7 @@ impl Keeper {
                     pause = &mut work => pause,
                 }
             };
-            if stop.run_until_cancelled(sleep(pause)).await.is_none() {
+            if stop.run_until_cancelled(self.rest(pause)).await.is_none() {
                 break;
             }
         }
@@ -91,6 +93,17 @@ impl Keeper {
             tracing::debug!(code = "nat.goodbye", "the router did not answer; its leases end by themselves");
         }
         self.publish.send_replace(NatStatus::default());
+    }
+
+    /// Sleeps. When the machine was asleep too, everything is asked for anew: the router may have dropped it.
+    async fn rest(&mut self, pause: Duration) {
+        let (wall, begun) = (self.env.now().unix, Instant::now());
+        sleep(pause).await;
+        let gone = Duration::from_millis(self.env.now().unix.millis().saturating_sub(wall.millis()));
+        if gone > begun.elapsed().saturating_add(SLEPT) {
+            tracing::debug!(?gone, "the machine was asleep");
+            self.renew_at = Instant::now();
+        }
     }
 
     /// One piece of work; says how long to rest after it.
@@ -243,5 +256,68 @@ impl Keeper {
                 );
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{NatTimes, Protocol};
+    use crate::limits;
+    use crate::mode::NatMode;
+
+    const PORT: Port = Port { protocol: Protocol::Tcp, internal: 30_303, name: "test" };
+
+    fn keeper() -> Keeper {
+        let config = NatConfig::new(NatMode::Any, vec![PORT]);
+        let (publish, _) = watch::channel(NatStatus::default());
+        Keeper::new(config, Environment::system().unwrap(), CancellationToken::new(), publish)
+    }
+
+    fn holding(seconds: u64) -> Keeper {
+        let mut keeper = keeper();
+        let lease = Duration::from_secs(seconds);
+        keeper.held.insert(PORT, Held { external: 1, lease, until: Instant::now() + lease });
+        keeper.renew_at = Instant::now() + keeper.renewal();
+        keeper
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leases_of_twenty_minutes_are_renewed_after_fifteen() {
+        let minutes = |n: u64| Duration::from_secs(n * 60);
+        let times = NatTimes::default();
+        assert_eq!((times.lease, times.renew, keeper().asks[0].lease), (minutes(20), minutes(15), 1_200));
+        assert_eq!(holding(1_200).renewal(), minutes(15));
+        assert_eq!(holding(120).renewal(), Duration::from_secs(90), "three quarters of a shorter one");
+        assert_eq!(holding(1).renewal(), limits::RENEW_MIN, "a router cannot make us hurry");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_good_router_is_looked_at_often_and_renewed_in_time() {
+        let mut keeper = holding(1_200);
+        assert_eq!(keeper.pause(), limits::CHECK);
+        keeper.renew_at = Instant::now() + Duration::from_secs(45);
+        assert_eq!(keeper.pause(), Duration::from_secs(45));
+        keeper.renew_at = Instant::now();
+        assert_eq!(keeper.pause(), limits::RENEW_MIN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_after_failures_double_up_to_a_limit() {
+        let mut keeper = keeper();
+        let mut whole = limits::RETRY;
+        for failures in 1..100 {
+            keeper.failures = failures;
+            let pause = keeper.pause();
+            assert!(pause <= whole && pause >= whole * 3 / 4, "{failures}: {pause:?} of {whole:?}");
+            whole = (whole * 2).min(limits::RETRY_MAX);
+        }
+        let mut keeper = holding(60);
+        keeper.failures = 100;
+        assert_eq!(
+            keeper.pause(),
+            Duration::from_secs(60),
+            "what is shown as mapped is not shown past its lease"
+        );
     }
 }

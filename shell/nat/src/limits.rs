@@ -34,6 +34,10 @@ pub const RETRY: Duration = Duration::from_secs(10);
 /// Longest pause after failures. Our choice: a laptop that comes to another network is mapped soon.
 pub const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
 
+/// The wall clock may go on by so much more than ours during a rest before the machine counts as having slept: leases
+/// run out meanwhile, and our clock stands still. Our choice.
+pub const SLEPT: Duration = Duration::from_secs(60);
+
 /// Time for giving all ports back at the stop. Our choice: below the five seconds in which a node stops.
 pub const GOODBYE: Duration = Duration::from_secs(3);
 

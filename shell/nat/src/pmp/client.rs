@@ -138,6 +138,7 @@ impl Client {
     // (`another_port_and_a_shorter_lease_are_taken_as_granted`).
     pub(crate) async fn map(&mut self, ask: &Ask, suggested: u16) -> Result<Granted, NatError> {
         let Outside { port, lease, address } = self.ask(ask, suggested, ask.lease).await?;
+        let address = address.filter(|ip| !ip.is_unspecified());
         Ok(Granted { external: port, address, lease: Duration::from_secs(lease.min(ask.lease).into()) })
     }
 

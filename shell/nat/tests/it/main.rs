@@ -58,9 +58,12 @@ pub(crate) struct Running {
 }
 
 pub(crate) fn start(config: NatConfig) -> Running {
-    let env = Environment::system().unwrap();
+    start_in(&Environment::system().unwrap(), config)
+}
+
+pub(crate) fn start_in(env: &Environment, config: NatConfig) -> Running {
     let tasks = Tasks::new(Handle::current());
-    let nat = Nat::with(config, &env, &tasks);
+    let nat = Nat::with(config, env, &tasks);
     Running { status: nat.status(), nat, tasks }
 }
 

@@ -1,13 +1,16 @@
 //! NAT-PMP and PCP.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use undertone_base::Now;
 use undertone_nat::{Method, NatConfig, NatError, NatMode};
+use undertone_runtime::{Clock, Environment, ManualClock};
 use undertone_support::until_async;
 
 use crate::pmp_router::{Mood, PmpRouter, Speaks};
-use crate::{LONG, OUTSIDE, config, numbers, pmp_router, start};
+use crate::{LONG, OUTSIDE, config, numbers, pmp_router, start, start_in};
 
 fn towards(router: &PmpRouter) -> NatConfig {
     let mut config = config(NatMode::Pmp(None));
@@ -34,6 +37,36 @@ async fn ports_are_mapped_renewed_and_given_back() {
         running.stop().await;
         assert!(router.ports().is_empty(), "{speaks:?}");
     }
+}
+
+#[tokio::test]
+async fn lost_questions_are_asked_again() {
+    for speaks in [Speaks::NatPmp, Speaks::Pcp] {
+        let router = pmp_router::start(speaks);
+        router.state().mood = Mood::Lossy;
+        let mut config = towards(&router);
+        config.times.search = LONG;
+        config.times.request = LONG;
+        config.times.goodbye = LONG;
+        let running = start(config);
+        assert_eq!(running.until_mapped().await.error, None);
+        running.stop().await;
+        assert!(router.ports().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn after_a_sleep_of_the_machine_everything_is_asked_for_anew() {
+    let router = pmp_router::start(Speaks::Pcp);
+    let hand = ManualClock::new(Now::default());
+    let env = Environment::fixed(1, Clock::manual(hand.clone()), BTreeMap::new());
+    let running = start_in(&env, towards(&router));
+    running.until_mapped().await;
+    // The lease ran out while we slept; the router itself has not restarted.
+    router.state().mapped.clear();
+    hand.advance(Duration::from_secs(3_600));
+    assert!(until_async(LONG, || router.ports().len() == 2).await, "not asked again");
+    running.stop().await;
 }
 
 #[tokio::test]

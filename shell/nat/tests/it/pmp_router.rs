@@ -21,6 +21,8 @@ pub(crate) enum Mood {
     /// Many datagrams of nonsense, of any length, for each question.
     Babbling,
     Good,
+    /// As over a bad link: each question is lost once.
+    Lossy,
     /// Grants, with lease 0 and port 0.
     Nothing,
     /// Every port is refused with this code.
@@ -45,6 +47,8 @@ pub(crate) struct State {
     /// Questions for a port that were granted.
     pub(crate) grants: usize,
     pub(crate) questions: usize,
+    /// Questions that were lost and not asked again yet.
+    lost: BTreeSet<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -95,6 +99,7 @@ pub(crate) fn start(speaks: Speaks) -> PmpRouter {
         longest: u32::MAX,
         grants: 0,
         questions: 0,
+        lost: BTreeSet::new(),
     }));
     let shared = Arc::clone(&state);
     std::thread::spawn(move || {
@@ -114,8 +119,12 @@ impl State {
         self.questions += 1;
         match self.mood {
             Mood::Silent => Vec::new(),
+            Mood::Lossy if self.lost.insert(question.to_vec()) => Vec::new(),
             Mood::Babbling => (0..100u8).map(|n| vec![n % 3; usize::from(n) * 20]).collect(),
-            _ => self.answer(speaks, question).into_iter().collect(),
+            _ => {
+                self.lost.remove(question);
+                self.answer(speaks, question).into_iter().collect()
+            }
         }
     }
 
