@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use undertone_base::Mono;
 use undertone_devp2p::Enode;
 
-use crate::address::Subnet;
+use crate::address::{Subnet, host};
 use crate::config::Source;
 use crate::id::Id;
 use crate::limits::{
-    CANDIDATE_FAILURES, CANDIDATE_LIFE, CANDIDATES_PER_NARROW, CANDIDATES_PER_SOURCE, CANDIDATES_PER_WIDE,
-    CANDIDATES_REMEMBERED,
+    CANDIDATE_FAILURES, CANDIDATE_LIFE, CANDIDATES_PER_HOST, CANDIDATES_PER_NARROW, CANDIDATES_PER_SOURCE,
+    CANDIDATES_PER_WIDE, CANDIDATES_REMEMBERED,
 };
 
 /// The candidates. Each source has a share that the others cannot take, and each subnet a limit over all of them.
@@ -118,7 +118,10 @@ impl Candidates {
         let wide =
             |known: &Candidate| subnet.is_some() && known.subnet.map(|s| s.wide) == subnet.map(|s| s.wide);
         let source = |known: &Candidate| known.source == new.source;
-        self.room_in(now, CANDIDATES_PER_NARROW, narrow)
+        // Keys cost nothing, addresses do.
+        let same_host = |known: &Candidate| subnet.is_some() && host(known.ip) == host(new.ip);
+        self.room_in(now, CANDIDATES_PER_HOST, same_host)
+            && self.room_in(now, CANDIDATES_PER_NARROW, narrow)
             && self.room_in(now, CANDIDATES_PER_WIDE, wide)
             && self.room_in(now, share(new.source), source)
     }

@@ -101,6 +101,9 @@ pub const CANDIDATES_PER_SOURCE: usize = 128;
 /// Candidates that are remembered from an earlier run.
 pub const CANDIDATES_REMEMBERED: usize = MAX_REMEMBERED;
 
+/// Candidates of one public IPv4 address or IPv6 /64. Our choice: keys cost nothing, addresses do.
+pub const CANDIDATES_PER_HOST: usize = 1;
+
 /// Candidates of one /24 or /56, of all sources together (geth has two per bucket of its table). Our choice.
 pub const CANDIDATES_PER_NARROW: usize = 2;
 
@@ -157,6 +160,17 @@ pub const ROTATE_JITTER: Duration = Duration::from_secs(60);
 
 /// A link younger than this is never let go for another. Our choice: time to show what it is worth.
 pub const YOUNG: Duration = Duration::from_secs(5 * 60);
+
+/// A peer that brought nothing new for so long, while others did, may be let go for another at once. Our choice.
+pub const IDLE: Duration = Duration::from_secs(2 * 60);
+
+/// Of the peers that we chose to dial one that is idle is let go for another this often. Our choice: so a node that first
+/// met only liars is rid of them in minutes, and one that met slow friends keeps most of them.
+pub const IDLE_EVERY: Duration = Duration::from_secs(60);
+
+/// An idle inbound peer makes way for a newcomer this often. Our choice: liars who dial all the time cannot keep every
+/// place, and a flood of newcomers cannot turn a node's company over faster than this.
+pub const MAKE_WAY_EVERY: Duration = Duration::from_secs(10);
 
 /// One of so many is protected from rotation by its usefulness. Our choice: half.
 pub const PROTECTED_USEFUL: usize = 2;

@@ -25,7 +25,7 @@ use crate::config::{
 };
 use crate::decay::{Fading, Scores};
 use crate::id::Id;
-use crate::limits::{FAULTS_HALF_LIFE, MAX_SCORES, ROTATE_EVERY};
+use crate::limits::{FAULTS_HALF_LIFE, IDLE_EVERY, MAX_SCORES, ROTATE_EVERY};
 use crate::recent::Recent;
 use crate::remembered::{Memory, Remembered};
 use crate::throttle::{Pending, Throttle};
@@ -60,6 +60,11 @@ pub struct Peers {
     /// Since when there is no peer, if there is none.
     lonely_since: Mono,
     rotate_at: Mono,
+    idle_at: Mono,
+    /// From when on an idle inbound peer may make way for the next newcomer.
+    make_way_from: Mono,
+    /// When anybody last brought something new.
+    last_new: Option<Mono>,
     remember_at: Option<Mono>,
     /// An inbound peer was refused for want of a place since the last rotation.
     turned_away: bool,
@@ -95,6 +100,8 @@ struct Live {
     /// Until when its merit is in the memory, and the new envelopes since then.
     noted: Mono,
     envelopes: u32,
+    /// When it last brought something new; when it came, if it never did.
+    last_new: Mono,
 }
 
 /// Whose place a link takes.
@@ -163,6 +170,9 @@ impl Peers {
             boot_turn: 0,
             lonely_since: now.mono,
             rotate_at: now.mono.after(ROTATE_EVERY),
+            idle_at: now.mono.after(IDLE_EVERY),
+            make_way_from: now.mono,
+            last_new: None,
             remember_at: None,
             turned_away: false,
             hungry: false,

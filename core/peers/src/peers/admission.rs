@@ -11,8 +11,8 @@ use crate::config::{DialKind, Direction, Ending, LinkId, Refusal};
 use crate::decay::Fading;
 use crate::id::Id;
 use crate::limits::{
-    DYNAMIC_PER_NARROW, INBOUND_PER_NARROW, MAX_UNPROVED, SETTLED, SHUNNED_PAUSE, USEFULNESS_HALF_LIFE,
-    WIDE_SHARE,
+    DYNAMIC_PER_NARROW, INBOUND_PER_NARROW, MAKE_WAY_EVERY, MAX_UNPROVED, SETTLED, SHUNNED_PAUSE,
+    USEFULNESS_HALF_LIFE, WIDE_SHARE,
 };
 
 use super::{Class, Link, Live, Peers};
@@ -145,7 +145,14 @@ impl Peers {
                 // It takes over the other's place, whatever its own would be: no limit can be passed this way.
                 (live.class, live.subnet)
             }
-            None => (self.may_enter(now, &link, false)?, Subnet::of(link.address.ip())),
+            None => {
+                let subnet = Subnet::of(link.address.ip());
+                let class = self.may_enter(now, &link, false)?;
+                if self.room(class, subnet, None) != Room::Free {
+                    self.make_way(now, subnet);
+                }
+                (class, subnet)
+            }
         };
         let listening = self.listening(&link);
         let live = Live {
@@ -158,6 +165,7 @@ impl Peers {
             listening,
             noted: now.mono,
             envelopes: 0,
+            last_new: now.mono,
         };
         if let Some(known) = rival.and_then(|rival| self.links.get_mut(&rival)) {
             known.live = None;
@@ -193,8 +201,10 @@ impl Peers {
     fn may_enter(&mut self, now: Now, link: &Link, first: bool) -> Result<Class, DisconnectReason> {
         self.may_stay(now, link)?;
         let class = self.class_of(link);
-        match self.room(class, Subnet::of(link.address.ip()), None) {
+        let subnet = Subnet::of(link.address.ip());
+        match self.room(class, subnet, None) {
             Room::Free => {}
+            Room::Full if class == Class::Inbound && self.would_make_way(now, subnet).is_some() => {}
             full => {
                 self.turned_away |= full == Room::Full && class == Class::Inbound;
                 return Err(DisconnectReason::TOO_MANY_PEERS);
@@ -210,6 +220,33 @@ impl Peers {
             return Err(DisconnectReason::SELF);
         }
         Ok(class)
+    }
+
+    /// The inbound peer that would make way for a newcomer from this subnet: the one that is idle for longest. None while
+    /// one did so lately, or where another would be one of its subnet too many.
+    fn would_make_way(&self, now: Now, subnet: Option<Subnet>) -> Option<LinkId> {
+        if now.mono < self.make_way_from {
+            return None;
+        }
+        let idle =
+            self.lives().filter(|(_, _, live)| live.class == Class::Inbound && self.is_idle(now.mono, live));
+        let (link, ..) = idle.min_by_key(|(id, _, live)| (live.last_new, *id))?;
+        (self.room(Class::Inbound, subnet, Some(link)) == Room::Free).then_some(link)
+    }
+
+    /// An idle inbound peer goes, and counts no more.
+    fn make_way(&mut self, now: Now, subnet: Option<Subnet>) {
+        let Some(link_id) = self.would_make_way(now, subnet) else { return };
+        self.make_way_from = now.mono.after(MAKE_WAY_EVERY);
+        self.rotated = self.rotated.saturating_add(1);
+        self.note(now, link_id);
+        self.leave(link_id, DisconnectReason::TOO_MANY_PEERS);
+        if let Some(link) = self.links.get_mut(&link_id) {
+            link.live = None;
+            let id = link.id;
+            self.live.remove(&id);
+            self.recent.shun(now.mono, id, SHUNNED_PAUSE);
+        }
     }
 
     /// DEVIATION: geth lets static peers pass its limits only on links that it dialled itself (`devp2p.md` 7.2); here also

@@ -1,6 +1,6 @@
 //! Who is dialled, and when.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -164,12 +164,23 @@ impl Peers {
     ) -> Option<Enode> {
         let due =
             |(id, node): &(&Id, &Candidate)| self.candidate_due(id, node, taken).is_some_and(|at| at <= now);
-        let due: Vec<_> = self.candidates.iter().filter(due).map(|(id, node)| (*id, node.source)).collect();
-        let source = self.candidates.next_source(|source| due.iter().any(|(_, of)| *of == source))?;
-        let mut of_source = due.iter().filter(|(_, of)| *of == source);
-        let choice = usize::try_from(rng.next_u32()).unwrap_or_default();
-        let choice = choice.checked_rem(of_source.clone().count()).unwrap_or_default();
-        let (id, _) = of_source.nth(choice)?;
+        let due: Vec<_> = self.candidates.iter().filter(due).map(|(id, node)| (*id, node)).collect();
+        let sources: BTreeSet<Source> = due.iter().map(|(_, node)| node.source).collect();
+        // By network first: whoever has two keys in one is no likelier for that.
+        let mut networks: BTreeMap<(Source, Option<IpAddr>), Vec<Id>> = BTreeMap::new();
+        for (id, node) in due {
+            networks.entry((node.source, node.subnet.map(|subnet| subnet.narrow))).or_default().push(id);
+        }
+        let source = self.candidates.next_source(|source| sources.contains(&source))?;
+        let of_source = networks.into_iter().filter(|((of, _), _)| *of == source);
+        // Private addresses are no network of anybody: each counts alone.
+        let groups: Vec<Vec<Id>> = of_source
+            .flat_map(|((_, network), ids)| match network {
+                Some(_) => vec![ids],
+                None => ids.into_iter().map(|id| vec![id]).collect(),
+            })
+            .collect();
+        let id = pick(&groups, rng).and_then(|group| pick(group, rng))?;
         Some(self.candidates.get(id)?.enode.clone())
     }
 
@@ -259,6 +270,12 @@ impl Peers {
         fixed.resolve_from = now.after(fixed.resolve_pause);
         self.events.push_back(Event::Resolve(*fixed.enode.key()));
     }
+}
+
+/// One of these, at random. The bias of the remainder is below 2^-20.
+fn pick<'a, T>(of: &'a [T], rng: &mut (impl CryptoRng + ?Sized)) -> Option<&'a T> {
+    let choice = usize::try_from(rng.next_u32()).unwrap_or_default();
+    of.get(choice.checked_rem(of.len())?)
 }
 
 impl Taken {

@@ -12,7 +12,7 @@ use crate::bans::Cause;
 use crate::config::{BanTarget, Event, LinkId};
 use crate::id::Id;
 use crate::limits::{
-    BAN_POINTS, BAN_TIME, ENVELOPE_POINTS, FATAL_POINTS, MILD_CEILING, MILD_POINTS, PONG_POINTS,
+    BAN_POINTS, BAN_TIME, ENVELOPE_POINTS, FATAL_POINTS, IDLE, MILD_CEILING, MILD_POINTS, PONG_POINTS,
     PROTECTED_OLD, PROTECTED_USEFUL, SERIOUS_POINTS, SHUNNED_PAUSE, YOUNG,
 };
 
@@ -24,6 +24,10 @@ impl Peers {
         let Some(live) = self.live_mut(link) else { return };
         live.usefulness.add(now.mono, u64::from(new_envelopes).saturating_mul(ENVELOPE_POINTS));
         live.envelopes = live.envelopes.saturating_add(new_envelopes);
+        if new_envelopes > 0 {
+            live.last_new = now.mono;
+            self.last_new = Some(now.mono);
+        }
     }
 
     /// The peer answered a ping.
@@ -100,6 +104,32 @@ impl Peers {
             self.recent.shun(now, id, SHUNNED_PAUSE);
             self.leave(link, DisconnectReason::TOO_MANY_PEERS);
         }
+    }
+
+    /// Whether a peer brings nothing new although there is something new.
+    pub(super) fn is_idle(&self, now: Mono, live: &Live) -> bool {
+        let others = self.last_new.is_some_and(|at| now.since(at) < IDLE);
+        others && now.since(live.last_new) >= IDLE && !live.leaving
+    }
+
+    /// Lets one peer that we chose to dial go if it is idle, all their places are taken, and another could be dialled.
+    /// Neither age nor former merit protects it: whoever was there first may be whoever lied first.
+    pub(super) fn rotate_idle(&mut self, now: Mono) {
+        let taken = self.taken(Class::Dynamic);
+        let full = taken >= self.limit(Class::Dynamic) || self.live.len() >= self.config.max_peers;
+        if taken == 0 || !full || !self.has_substitute(now) {
+            return;
+        }
+        let idle =
+            self.lives().filter(|(_, _, live)| live.class == Class::Dynamic && self.is_idle(now, live));
+        let Some((link, id)) =
+            idle.min_by_key(|(id, _, live)| (live.last_new, *id)).map(|(id, link, _)| (id, link.id))
+        else {
+            return;
+        };
+        self.rotated = self.rotated.saturating_add(1);
+        self.recent.shun(now, id, SHUNNED_PAUSE);
+        self.leave(link, DisconnectReason::TOO_MANY_PEERS);
     }
 
     /// The least useful link of a kind that may be let go. Protected are the better half of those that were of any use,

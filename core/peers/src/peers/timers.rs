@@ -5,7 +5,7 @@ use undertone_base::{Mono, Now};
 
 use crate::backoff::part;
 use crate::config::{Event, LinkId};
-use crate::limits::{REMEMBER_EVERY, ROTATE_EVERY, ROTATE_JITTER};
+use crate::limits::{IDLE_EVERY, REMEMBER_EVERY, ROTATE_EVERY, ROTATE_JITTER};
 
 use super::Peers;
 
@@ -20,13 +20,20 @@ impl Peers {
             self.rotate_at = now.mono.after(ROTATE_EVERY).after(part(ROTATE_JITTER, rng));
             self.rotate(now.mono);
         }
+        if self.idle_at <= now.mono {
+            self.idle_at = now.mono.after(IDLE_EVERY);
+            self.rotate_idle(now.mono);
+        }
     }
 
     /// When to call [`Peers::handle_timeout`] and [`Peers::poll_dial`] next, if nothing else happens.
     pub fn poll_timeout(&self) -> Option<Mono> {
         let resolve = self.incomplete().map(|(_, at)| at).min();
         let dial = self.next_dial_at();
-        [Some(self.rotate_at), self.remember_at, resolve, dial].into_iter().flatten().min()
+        [Some(self.rotate_at), Some(self.idle_at), self.remember_at, resolve, dial]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn write_down(&mut self, now: Now) {

@@ -1,7 +1,8 @@
 //! Usefulness, faults, bans for them, and rotation.
 
 use crate::limits::{
-    BAN_POINTS, BAN_TIME, FAULTS_HALF_LIFE, MILD_CEILING, ROTATE_EVERY, ROTATE_JITTER, SERIOUS_POINTS, YOUNG,
+    BAN_POINTS, BAN_TIME, FAULTS_HALF_LIFE, IDLE, IDLE_EVERY, MAKE_WAY_EVERY, MILD_CEILING, ROTATE_EVERY,
+    ROTATE_JITTER, SERIOUS_POINTS, YOUNG,
 };
 
 use super::*;
@@ -147,7 +148,7 @@ fn faults_without_a_hello_are_the_address_alone() {
 #[test]
 fn a_failed_dial_is_held_against_nobody() {
     let mut world = World::with(|_| {});
-    for n in 0..20 {
+    for n in 0..8 {
         world.peers.found(world.now, node_at(n, [50, 1, 1, 1].into()), Source::V4);
         for dial in world.dials() {
             let address = SocketAddr::new(ip_of(&dial.enode).unwrap(), 30_303);
@@ -290,4 +291,93 @@ fn whoever_was_let_go_is_not_dialled_again_for_half_an_hour() {
 
 fn of_key(dialled: &[(Duration, Dial)], key: &PublicKey) -> Option<Duration> {
     dialled.iter().find(|(_, dial)| dial.enode.key() == key).map(|(at, _)| *at)
+}
+
+#[test]
+fn a_dialled_peer_that_brings_nothing_new_goes_in_minutes_when_others_do() {
+    let (mut world, dialled, _) = full();
+    world.peers.found(world.now, node(50), Source::V4);
+    let mut gone = Vec::new();
+    // Two are of use; the others were there first or not, and are none.
+    for _ in 0..8 {
+        for n in [2, 5] {
+            world.peers.useful(world.now, dialled[n], 1);
+        }
+        world.pass(IDLE_EVERY);
+        gone.extend(world.told_to_go().into_iter().map(|(link, _)| link));
+        for (n, link) in gone.iter().enumerate() {
+            world.close(*link, Ending::Clean);
+            world.peers.found(world.now, node(60 + u64::try_from(n).unwrap()), Source::V4);
+        }
+        for dial in world.dials() {
+            let link = world.answer(&dial).unwrap();
+            world.peers.useful(world.now, link, 1);
+        }
+    }
+    assert!(gone.len() >= 5, "{gone:?}");
+    assert_eq!(gone.first(), Some(&dialled[0]), "age is no merit");
+    assert!(!gone.contains(&dialled[2]) && !gone.contains(&dialled[5]));
+}
+
+#[test]
+fn nobody_is_idle_while_there_is_nothing_new() {
+    let (mut world, _, came) = full();
+    world.peers.found(world.now, node(50), Source::V4);
+    for _ in 0..3 {
+        world.pass(IDLE_EVERY);
+        assert_eq!(world.told_to_go(), []);
+        assert_eq!(world.inbound(70), Err(DisconnectReason::TOO_MANY_PEERS));
+    }
+    // What one alone has brought long ago is no measure for the others.
+    world.peers.useful(world.now, came[0], 1);
+    world.pass(IDLE);
+    assert_eq!(world.inbound(71), Err(DisconnectReason::TOO_MANY_PEERS));
+}
+
+#[test]
+fn an_idle_inbound_peer_makes_way_for_a_newcomer_once_in_ten_seconds() {
+    let (mut world, _, came) = full();
+    let places = world.peers.counts().inbound;
+    world.pass(IDLE);
+    world.peers.useful(world.now, came[0], 1);
+    let newcomer = world.inbound(70).unwrap();
+    assert_eq!(world.told_to_go(), [(came[1], DisconnectReason::TOO_MANY_PEERS)]);
+    assert_eq!(world.peers.counts().inbound, places, "it counts no more");
+    assert_eq!(world.inbound(71), Err(DisconnectReason::TOO_MANY_PEERS), "not twice at once");
+    world.close(came[1], Ending::Clean);
+    world.pass(MAKE_WAY_EVERY);
+    assert!(world.inbound(72).is_ok());
+    // Neither the useful nor the young make way.
+    let mut made_way = vec![came[1]];
+    for n in 0..8 {
+        made_way.extend(world.told_to_go().into_iter().map(|(link, _)| link));
+        world.pass(MAKE_WAY_EVERY);
+        world.peers.useful(world.now, came[0], 1);
+        let _ = world.inbound(80 + n);
+    }
+    assert!(!made_way.contains(&came[0]) && !made_way.contains(&newcomer));
+    assert_eq!(world.peers.counts().inbound, places);
+}
+
+#[test]
+fn whoever_has_many_keys_at_one_address_or_in_one_network_is_not_dialled_more_often() {
+    let mut chosen = BTreeMap::new();
+    for seed in 0..400 {
+        let mut world = World::with(|config| (config.max_peers, config.dial_ratio) = (2, 1));
+        world.rng = undertone_support::rng(seed);
+        for n in 0..10 {
+            world.peers.found(world.now, node_at(100 + n, [50, 1, 1, 1].into()), Source::V4);
+            world.peers.found(
+                world.now,
+                node_at(200 + n, [50, 1, 1, u8::try_from(n).unwrap()].into()),
+                Source::V4,
+            );
+        }
+        assert!(world.peers.counts().candidates <= 2, "one of a host, two of a network");
+        world.peers.found(world.now, node(1), Source::V4);
+        let first = world.dials().remove(0);
+        *chosen.entry(first.enode.key() == &key(1)).or_insert(0) += 1;
+    }
+    let honest = chosen.get(&true).copied().unwrap_or(0);
+    assert!((150..=250).contains(&honest), "{honest} of 400");
 }
