@@ -24,6 +24,9 @@ const PACKAGE: &str = "node_modules/@ethereumjs/devp2p/package.json";
 /// The version that these cases are about.
 const VERSION: &str = "10.0.0";
 
+/// The oldest node that it runs on.
+const NODE: u32 = 20;
+
 /// The directory with the package: the variable's, or `js` when `npm ci` was run there.
 ///
 /// # Errors
@@ -44,7 +47,10 @@ pub(crate) fn directory() -> Result<PathBuf> {
         package["version"]
     );
     let node = Command::new("node").arg("--version").stdin(Stdio::null()).output();
-    ensure!(node.is_ok_and(|node| node.status.success()), "there is no node to run it");
+    let version = node.map(|node| String::from_utf8_lossy(&node.stdout).trim().to_owned());
+    let version = version.context("there is no node to run it")?;
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
+    ensure!(major >= Some(NODE), "the package needs node {NODE}, and here is {version}");
     Ok(directory)
 }
 
