@@ -65,6 +65,17 @@ pub struct Chat {
     pub clock: u64,
     /// Messages of others that nobody marked as read.
     pub unread: u64,
+    /// Whether we want it, or a stranger does and we have not decided yet.
+    pub opened_by: OpenedBy,
+}
+
+/// Who opened a chat.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OpenedBy {
+    /// Somebody that we have neither written to nor added: a request, which may be declined.
+    Stranger,
+    /// We did, or we wrote in it, or added the person.
+    Us,
 }
 
 /// A message as it is shown.

@@ -1,34 +1,33 @@
-//! Chats: opening, listening, reading; and what is known of people.
+//! Chats: opening, listening, reading.
 
 use rand_core::CryptoRng;
 use undertone_base::StoreError;
-use undertone_crypto::PublicKey;
 use undertone_transport::{Command, Listen, OpenWith, Route};
 
-use crate::chat::ChatId;
+use crate::chat::{Chat, ChatId, OpenedBy};
 use crate::fault::Fault;
-use crate::io::{Effect, Notice, Pfs};
+use crate::io::{Effect, Notice};
 use crate::limits::MAX_STRANGER_CHATS;
-use crate::rows::{ChatRow, ContactRow, chat_key, contact_key};
+use crate::rows::chat_key;
 use crate::step::Step;
 use crate::store::{StoreTx, Table};
 
 impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
-    pub(crate) fn chat(&self, id: &ChatId) -> Result<Option<ChatRow>, StoreError> {
+    pub(crate) fn chat(&self, id: &ChatId) -> Result<Option<Chat>, StoreError> {
         let key = chat_key(id);
-        self.tx.get(Table::Chat, &key)?.map(|row| ChatRow::from_row(&key, &row)).transpose()
+        self.tx.get(Table::Chat, &key)?.map(|row| Chat::from_row(&key, &row)).transpose()
     }
 
     /// Writes a chat and tells the person.
-    pub(crate) fn put_chat(&mut self, row: &ChatRow) -> Result<(), StoreError> {
-        self.tx.put(Table::Chat, &chat_key(&row.chat.id), &row.to_bytes())?;
-        self.notify(Notice::Chat(row.chat.clone()));
+    pub(crate) fn put_chat(&mut self, row: &Chat) -> Result<(), StoreError> {
+        self.tx.put(Table::Chat, &chat_key(&row.id), &row.to_bytes())?;
+        self.notify(Notice::Chat(row.clone()));
         Ok(())
     }
 
     /// Opens a chat because we want it. Listening twice is listening once.
     pub(crate) fn open_chat(&mut self, id: &ChatId) -> Result<(), Fault> {
-        let known = self.chat(id)?.is_some_and(|row| !row.by_stranger);
+        let known = self.chat(id)?.is_some_and(|row| row.opened_by == OpenedBy::Us);
         let row = self.own_chat(id)?;
         if known {
             return self.listen_to(id);
@@ -37,31 +36,36 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     /// The chat with `id` as ours, to be written by the caller: a new one, or what a stranger had opened.
-    pub(crate) fn own_chat(&mut self, id: &ChatId) -> Result<ChatRow, Fault> {
+    pub(crate) fn own_chat(&mut self, id: &ChatId) -> Result<Chat, Fault> {
         if *id == ChatId::OneToOne(*self.own()) {
             return Err(Fault::Oneself);
         }
+        if let ChatId::OneToOne(peer) = id
+            && self.is_blocked(peer)?
+        {
+            return Err(Fault::Blocked);
+        }
         match self.chat(id)? {
-            Some(row) if row.by_stranger => {
+            Some(row) if row.opened_by == OpenedBy::Stranger => {
                 self.state.strangers = self.state.strangers.saturating_sub(1);
-                Ok(ChatRow { by_stranger: false, ..row })
+                Ok(Chat { opened_by: OpenedBy::Us, ..row })
             }
             Some(row) => Ok(row),
             None => {
                 self.listen_to(id)?;
-                Ok(ChatRow::new(id.clone()))
+                Ok(Chat::new(id.clone()))
             }
         }
     }
 
     /// A chat that a stranger opens, to be written by the caller; `None` when there are too many of those.
-    pub(crate) fn chat_of_stranger(&mut self, id: &ChatId) -> Result<Option<ChatRow>, Fault> {
+    pub(crate) fn chat_of_stranger(&mut self, id: &ChatId) -> Result<Option<Chat>, Fault> {
         if self.state.strangers >= MAX_STRANGER_CHATS {
             return Ok(None);
         }
         self.state.strangers = self.state.strangers.saturating_add(1);
         self.listen_to(id)?;
-        Ok(Some(ChatRow { by_stranger: true, ..ChatRow::new(id.clone()) }))
+        Ok(Some(Chat { opened_by: OpenedBy::Stranger, ..Chat::new(id.clone()) }))
     }
 
     /// A public chat: its name. A person: their contact code, and the secret that we share, because whoever
@@ -80,33 +84,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
 
     pub(crate) fn mark_read(&mut self, id: &ChatId) -> Result<(), Fault> {
         let mut row = self.chat(id)?.ok_or(Fault::UnknownChat)?;
-        if row.chat.unread != 0 {
-            row.chat.unread = 0;
+        if row.unread != 0 {
+            row.unread = 0;
             self.put_chat(&row)?;
         }
         Ok(())
-    }
-
-    pub(crate) fn contact(&self, person: &PublicKey) -> Result<Option<ContactRow>, StoreError> {
-        let row = self.tx.get(Table::Contact, &contact_key(person))?;
-        row.as_deref().map(ContactRow::from_bytes).transpose()
-    }
-
-    pub(crate) fn put_contact(&mut self, person: &PublicKey, row: ContactRow) -> Result<(), StoreError> {
-        self.tx.put(Table::Contact, &contact_key(person), &row.to_bytes())
-    }
-
-    pub(crate) fn set_pfs(&mut self, peer: &PublicKey, pfs: Pfs) -> Result<(), Fault> {
-        let row = self.contact(peer)?.unwrap_or_default();
-        Ok(self.put_contact(peer, ContactRow { pfs, ..row })?)
-    }
-
-    pub(crate) fn allow_weaker(&mut self, peer: &PublicKey, allowed: bool) -> Result<(), Fault> {
-        let row = self.contact(peer)?.unwrap_or_default();
-        Ok(self.put_contact(peer, ContactRow { weaker_allowed: allowed, ..row })?)
-    }
-
-    pub(crate) fn pfs(&self, peer: &PublicKey) -> Result<Pfs, StoreError> {
-        Ok(self.contact(peer)?.unwrap_or_default().pfs)
     }
 }

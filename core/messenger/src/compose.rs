@@ -19,7 +19,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     pub(crate) fn send_text(&mut self, id: &ChatId, text: String) -> Result<(), Fault> {
         let mut row = self.own_chat(id)?;
         let now = self.now.unix;
-        let clock = bid(row.chat.clock, now);
+        let clock = bid(row.clock, now);
         let out = match id {
             ChatId::OneToOne(peer) => ChatMessageOut::one_to_one(peer, text.as_str(), clock, now),
             ChatId::Public(name) => ChatMessageOut::public(name.as_str(), text.as_str(), clock, now),
@@ -28,7 +28,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         let identity = self.messenger.identity();
         let metadata = Metadata::sign(MessageType::CHAT_MESSAGE, out.encode()?, keyring, identity)?;
 
-        row.chat.clock = clock.value();
+        row.clock = clock.value();
         self.put_chat(&row)?;
         let message = Message {
             id: metadata.id(),

@@ -5,16 +5,30 @@ use undertone_crypto::UnknownKey;
 use undertone_payload::ComposeError;
 use undertone_ratchet::SealError;
 
+use crate::limits::MAX_NICKNAME;
+
 /// Why a step was refused. The store is as before, and no effect may happen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
+    /// The person is blocked: unblock it first.
+    #[error("this person is blocked")]
+    Blocked,
     /// The text is blank or too long, or this device's clock is behind the chat's.
     #[error(transparent)]
     Compose(#[from] ComposeError),
     /// The keyring has lost our identity.
     #[error(transparent)]
     Keyring(#[from] UnknownKey),
+    /// A nickname that is too long or holds characters that cannot be seen.
+    #[error("a nickname has at most {MAX_NICKNAME} bytes, all of them visible")]
+    Nickname,
+    /// Another contact has this nickname.
+    #[error("another contact has this nickname")]
+    NicknameTaken,
+    /// The chat is one that we want: only a stranger's is declined.
+    #[error("this chat is no request of a stranger")]
+    NotARequest,
     /// A peer has this message already, or it is not waiting to be sent.
     #[error("this message is not waiting to be sent")]
     NotWaiting,
@@ -39,7 +53,14 @@ impl Fault {
     /// Whose fault.
     pub const fn fault(&self) -> FaultClass {
         match self {
-            Self::NotWaiting | Self::Oneself | Self::UnknownChat | Self::UnknownMessage => FaultClass::Caller,
+            Self::Blocked
+            | Self::Nickname
+            | Self::NicknameTaken
+            | Self::NotARequest
+            | Self::NotWaiting
+            | Self::Oneself
+            | Self::UnknownChat
+            | Self::UnknownMessage => FaultClass::Caller,
             Self::Compose(e) => e.fault(),
             Self::Keyring(e) => e.fault(),
             Self::Security(e) => e.fault(),
@@ -50,8 +71,12 @@ impl Fault {
     /// Stable name of the reason.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Blocked => "messenger.blocked",
             Self::Compose(e) => e.code(),
             Self::Keyring(e) => e.code(),
+            Self::Nickname => "messenger.nickname",
+            Self::NicknameTaken => "messenger.nickname_taken",
+            Self::NotARequest => "messenger.not_a_request",
             Self::NotWaiting => "messenger.not_waiting",
             Self::Oneself => "messenger.oneself",
             Self::Security(e) => e.code(),
@@ -71,6 +96,10 @@ mod tests {
     #[test]
     fn codes_are_distinct() {
         let all = [
+            Fault::Blocked,
+            Fault::Nickname,
+            Fault::NicknameTaken,
+            Fault::NotARequest,
             Fault::NotWaiting,
             Fault::Oneself,
             Fault::Store(StoreError::Unavailable),

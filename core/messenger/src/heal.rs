@@ -27,16 +27,13 @@ const DOWNGRADE: &str = "messenger.downgrade";
 impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// A direct message that could not be opened: refused, and where that may help answered.
     ///
-    /// The answer tells that we are there, so only whom we have a chat with gets one.
+    /// The answer tells that we are there, so only whom we have a chat with or have added gets one.
     ///
     /// DEVIATION: the original never answers (`security.md` 5.3). Pinned by
     /// `a_device_that_lost_its_state_is_heard_of_and_written_to`.
     pub(crate) fn unreadable(&mut self, received: &Received, error: OpenError) -> Result<(), Stop> {
         let peer = received.author;
-        if !error.wants_answer()
-            || self.chat(&ChatId::OneToOne(peer))?.is_none()
-            || self.pfs(&peer)? == Pfs::Off
-        {
+        if !error.wants_answer() || !self.follows(&peer)? || self.pfs(&peer)? == Pfs::Off {
             return Err(stop(error));
         }
         let learned = self.learn_from(received).map_err(stop)?;
@@ -73,12 +70,12 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     pub(crate) fn has_shown_pfs(&mut self, peer: &PublicKey) -> Result<(), Fault> {
         let known = self.contact(peer)?;
         // Whom we neither know nor have a chat with is not remembered.
-        if known.is_some_and(|row| row.shown_pfs)
+        if known.as_ref().is_some_and(|row| row.shown_pfs)
             || (known.is_none() && self.chat(&ChatId::OneToOne(*peer))?.is_none())
         {
             return Ok(());
         }
-        Ok(self.put_contact(peer, ContactRow { shown_pfs: true, ..known.unwrap_or_default() })?)
+        Ok(self.put_contact(peer, &ContactRow { shown_pfs: true, ..known.unwrap_or_default() })?)
     }
 
     /// Tells the person of devices that are new, of somebody whose devices we knew.
@@ -86,10 +83,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         let new = |learned: &&Learned| learned.identity == *peer && learned.change == DeviceChange::New;
         let new: Vec<_> = learned.iter().filter(new).map(|learned| learned.installation.clone()).collect();
         // The first one is how we got to know it.
-        if new.is_empty()
-            || self.devices_of(peer)? <= new.len()
-            || self.chat(&ChatId::OneToOne(*peer))?.is_none()
-        {
+        if new.is_empty() || self.devices_of(peer)? <= new.len() || !self.follows(peer)? {
             return Ok(());
         }
         for installation in new {
@@ -106,7 +100,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         if row.answered.is_some_and(|last| last <= now && now < last.after(ANSWER_EVERY)) {
             return Ok(false);
         }
-        self.put_contact(peer, ContactRow { answered: Some(now.max(Unix::from_millis(1))), ..row })?;
+        self.put_contact(peer, &ContactRow { answered: Some(now.max(Unix::from_millis(1))), ..row })?;
         let sealed = self.seal_devices(peer)?;
         let sizes = Sizes { protocol: sealed.len(), ..Sizes::default() };
         let sent =

@@ -6,6 +6,7 @@ use undertone_payload::MessageId;
 use undertone_ratchet::InstallationId;
 use undertone_transport::{Route, SendId, WireId};
 
+use crate::contact::{Contact, VerifiedBy};
 use crate::{Chat, ChatId, Message, MessageState};
 
 /// Into [`Messenger::step`](crate::Messenger::step).
@@ -24,6 +25,13 @@ pub enum Input {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
+    /// Add a person, or give one that is added another nickname. What a stranger had opened becomes ours.
+    AddContact {
+        /// Whom.
+        peer: PublicKey,
+        /// What we call it, at most 64 bytes, unlike every other; empty for nothing, none to leave it as it is.
+        nickname: Option<String>,
+    },
     /// Read what this person sends without forward secrecy although it has shown that it can do better, or no longer.
     AllowWeaker {
         /// Whom.
@@ -31,12 +39,23 @@ pub enum Command {
         /// What.
         allowed: bool,
     },
+    /// Hear nothing of a person any more: neither shown nor acknowledged nor answered. What waits for it is given up.
+    Block(PublicKey),
+    /// Remove a chat that a stranger opened, with what is in it.
+    Decline {
+        /// Whose.
+        peer: PublicKey,
+        /// Whether to block it as well.
+        block: bool,
+    },
     /// Give up a message that was not taken by a peer yet.
     GiveUp(MessageId),
     /// Set the unread count of a chat to zero.
     MarkRead(ChatId),
     /// Open a chat: from now on listen to it.
     Open(ChatId),
+    /// Forget nickname and verification of a person, and that it was added. The chat stays.
+    RemoveContact(PublicKey),
     /// Send a text; opens the chat when need be. Comes back as [`Notice::Message`].
     Send {
         /// Where.
@@ -50,6 +69,15 @@ pub enum Command {
         peer: PublicKey,
         /// What.
         pfs: Pfs,
+    },
+    /// Hear of a person again. Its unacknowledged messages come again by themselves.
+    Unblock(PublicKey),
+    /// Remember that the person's key was compared with it. Adds it.
+    Verify {
+        /// Whom.
+        peer: PublicKey,
+        /// How.
+        by: VerifiedBy,
     },
 }
 
@@ -81,6 +109,10 @@ pub enum Effect {
 pub enum Notice {
     /// A chat is new or its counters changed.
     Chat(Chat),
+    /// A stranger's chat was declined: it is gone, with its messages.
+    ChatRemoved(ChatId),
+    /// What we make of a person changed.
+    Contact(Box<Contact>),
     /// Somebody who had written through the ratchet wrote without it. Not shown and not acknowledged, so that it
     /// comes again: the person's devices were told of ours, and write through the ratchet then. If they do not,
     /// [`Command::AllowWeaker`] lets it through.

@@ -93,6 +93,8 @@
 mod chat;
 mod chats;
 mod compose;
+mod contact;
+mod contacts;
 mod fault;
 mod heal;
 mod io;
@@ -115,7 +117,8 @@ mod timer;
 #[cfg(test)]
 mod tests;
 
-pub use chat::{Chat, ChatId, FailReason, Message, MessageState, ParseChatIdError};
+pub use chat::{Chat, ChatId, FailReason, Message, MessageState, OpenedBy, ParseChatIdError};
+pub use contact::{Contact, ContactState, Verification, VerifiedBy};
 pub use fault::Fault;
 pub use io::{Command, Effect, Input, Notice, Pfs, Protection, Sizes, Trace, TraceStep, Undecodable};
 pub use messenger::Messenger;

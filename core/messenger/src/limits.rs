@@ -11,6 +11,9 @@ pub const MAX_STRANGER_CHATS: u32 = 1_000;
 /// as ever, but nothing is learned about their devices: a first message to them goes without forward secrecy.
 pub const MAX_PEOPLE: u32 = 10_000;
 
+/// Bytes of a nickname. Our choice: twice what clients show.
+pub const MAX_NICKNAME: usize = 64;
+
 /// Acknowledgements that wait in the outbox. Our choice: above it messages are stored but not acknowledged;
 /// their senders repeat them. A peer can make us compute one proof of work for each message, so this bounds
 /// the work that waits.

@@ -103,12 +103,18 @@ impl Messenger {
 impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     fn command(&mut self, command: Command) -> Result<(), Fault> {
         match command {
+            Command::AddContact { peer, nickname } => self.add_contact(&peer, nickname),
             Command::AllowWeaker { peer, allowed } => self.allow_weaker(&peer, allowed),
+            Command::Block(peer) => self.block(&peer),
+            Command::Decline { peer, block } => self.decline(&peer, block),
             Command::GiveUp(id) => self.give_up(&id),
             Command::MarkRead(chat) => self.mark_read(&chat),
             Command::Open(chat) => self.open_chat(&chat),
+            Command::RemoveContact(peer) => self.remove_contact(&peer),
             Command::Send { chat, text } => self.send_text(&chat, text),
             Command::SetPfs { peer, pfs } => self.set_pfs(&peer, pfs),
+            Command::Unblock(peer) => self.unblock(&peer),
+            Command::Verify { peer, by } => self.verify(&peer, by),
         }
     }
 }

@@ -7,11 +7,11 @@ use undertone_datasync::Pending;
 use undertone_payload::{MessageId, MessageType, Metadata};
 use undertone_transport::{Command, Listen, OpenWith, Route, Send, SendId};
 
-use crate::chat::Message;
+use crate::chat::{Chat, ChatId, Message};
 use crate::fault::Fault;
 use crate::io::{Effect, Notice, Protection, Sizes, Trace, TraceStep};
 use crate::limits::{CONTACT_CODE_EVERY, MAX_ROWS};
-use crate::rows::{Address, Carries, ChatRow, OutboxRow};
+use crate::rows::{Address, Carries, OutboxRow};
 use crate::step::Step;
 use crate::store::{Keys, Order, StoreTx, Table};
 
@@ -33,9 +33,13 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             self.push(Effect::Transport(Command::Listen(Listen { route, open_with })));
         }
         for (key, row) in self.tx.scan(Table::Chat, Keys::ALL, Order::Ascending, MAX_ROWS)? {
-            let chat = ChatRow::from_row(&key, &row)?.chat;
-            self.listen_to(&chat.id)?;
+            let id = Chat::from_row(&key, &row)?.id;
+            let blocked = matches!(&id, ChatId::OneToOne(peer) if self.is_blocked(peer)?);
+            if !blocked {
+                self.listen_to(&id)?;
+            }
         }
+        self.listen_to_contacts()?;
         // A fresh one is made below.
         if let Some(old) = self.state.contact_code_send {
             self.remove_send(old)?;

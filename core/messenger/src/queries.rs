@@ -8,10 +8,11 @@ use undertone_payload::MessageId;
 use undertone_ratchet::InstallationId;
 
 use crate::chat::{Chat, ChatId, Message};
+use crate::contact::{Contact, ContactState};
 use crate::io::Pfs;
 use crate::limits::{MAX_PAGE, MAX_ROWS};
 use crate::messenger::Messenger;
-use crate::rows::{ChatRow, ContactRow, State, chat_key, contact_key, timeline_key};
+use crate::rows::{ContactRow, State, chat_key, contact_key, timeline_key};
 use crate::store::{Keys, Order, StoreTx, Table, prefix_end};
 
 /// A place in the timeline of a chat.
@@ -38,7 +39,7 @@ impl Messenger {
     /// [`StoreError`].
     pub fn chats(&self, tx: &impl StoreTx) -> Result<Vec<Chat>, StoreError> {
         let rows = tx.scan(Table::Chat, Keys::ALL, Order::Ascending, MAX_ROWS)?;
-        rows.into_iter().map(|(key, row)| Ok(ChatRow::from_row(&key, &row)?.chat)).collect()
+        rows.into_iter().map(|(key, row)| Chat::from_row(&key, &row)).collect()
     }
 
     /// At most `limit` (and at most [`MAX_PAGE`]) messages of a chat, newest first, those before a place or
@@ -83,6 +84,29 @@ impl Messenger {
     /// [`StoreError`].
     pub fn installation_id(&self, tx: &impl StoreTx) -> Result<Option<InstallationId>, StoreError> {
         Ok(State::load(tx)?.map(|state| state.installation))
+    }
+
+    /// Everybody that we have added, verified or blocked, in the order of their keys.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn contacts(&self, tx: &impl StoreTx) -> Result<Vec<Contact>, StoreError> {
+        let mut contacts = Vec::new();
+        for (key, row) in tx.scan(Table::Contact, Keys::ALL, Order::Ascending, MAX_ROWS)? {
+            let key = PublicKey::from_compressed(&key).map_err(|_| StoreError::Corrupt("contact"))?;
+            contacts.push(ContactRow::from_bytes(&row)?.contact(key));
+        }
+        contacts.retain(|contact| contact.state != ContactState::Unknown);
+        Ok(contacts)
+    }
+
+    /// What we make of a person; [`ContactState::Unknown`] of whoever we have said nothing about.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn contact(&self, tx: &impl StoreTx, person: &PublicKey) -> Result<Contact, StoreError> {
+        let row = tx.get(Table::Contact, &contact_key(person))?;
+        Ok(row.as_deref().map(ContactRow::from_bytes).transpose()?.unwrap_or_default().contact(*person))
     }
 
     /// Whether messages to a person go through the ratchet.

@@ -15,6 +15,8 @@
 //! | M8 | there is room for the chat of one more stranger | refused |
 //! | M9 | an acknowledgement comes from the peer that the message went to | ignored |
 //! | M10 | it is protected as well as what its author has sent before | refused and answered |
+//! | M11 | its author is not blocked | ignored |
+//! | M12 | it is newer than its author's chat that was declined | acknowledged, not shown |
 
 use rand_core::CryptoRng;
 use undertone_crypto::PublicKey;
@@ -72,6 +74,9 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         if received.author == *self.own() {
             return Err(Stop::Ignored); // M1
         }
+        if self.is_blocked(&received.author)? {
+            return Err(Stop::Ignored); // M11
+        }
         match &received.route {
             Route::ContactCode(owner) => self.received_contact_code(received, owner),
             Route::Negotiated(_) | Route::Partition(_) | Route::Personal(_) => self.received_direct(received),
@@ -83,7 +88,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// The bundle around it is the message; and that its owner has started, so what waits for its time to be
     /// sent again is sent now.
     fn received_contact_code(&mut self, received: &Received, owner: &PublicKey) -> Result<(), Stop> {
-        if received.author != *owner || self.chat(&ChatId::OneToOne(*owner))?.is_none() {
+        if received.author != *owner || !self.follows(owner)? {
             return Err(Stop::Ignored); // M3
         }
         let opened = self.open_sealed(received).map_err(stop)?;
@@ -125,6 +130,9 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         }
         if identified.author() == self.own() {
             return Err(Stop::Ignored); // M1
+        }
+        if self.is_blocked(identified.author())? {
+            return Err(Stop::Ignored); // M11
         }
         match identified.parse() {
             Ok(Parsed::Chat(raw)) => {
@@ -233,7 +241,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// listen there, now and after every start: there is a chat, even if nothing that it shows has come yet.
     fn meet(&mut self, author: &PublicKey) -> Result<(), Stop> {
         let id = ChatId::OneToOne(*author);
-        if self.chat(&id)?.is_none() {
+        // Whom we have declined reopens its chat by a new message only.
+        if self.chat(&id)?.is_none() && !self.is_declined(author, 0)? {
             let row = self.chat_of_stranger(&id)?.ok_or(refuse(code::TOO_MANY_STRANGERS))?; // M8
             self.put_chat(&row)?;
         }
@@ -309,16 +318,15 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         {
             return Ok(Some(()));
         }
-        let known = self.chat(&chat)?;
-        let Some(mut row) = (match known {
-            Some(row) => Some(row),
-            None => self.chat_of_stranger(&chat)?,
-        }) else {
-            return Ok(None);
-        };
         let clock = checked.clock().value();
-        row.chat.clock = row.chat.clock.max(clock);
-        row.chat.unread = row.chat.unread.saturating_add(1);
+        let known = match self.chat(&chat)? {
+            None if self.is_declined(&author, clock)? => return Ok(Some(())), // M12
+            None => self.chat_of_stranger(&chat)?,
+            row => row,
+        };
+        let Some(mut row) = known else { return Ok(None) };
+        row.clock = row.clock.max(clock);
+        row.unread = row.unread.saturating_add(1);
         self.put_chat(&row)?;
         let received = arrival.received;
         let trace = Trace {

@@ -86,7 +86,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     /// Decides whose devices and sessions may be kept of what this step has learned so far: our own, those of
-    /// people we have a chat with or know already, and the author's while there is room. The rest is
+    /// people we have a chat with or know already, and the author's while there is room; never those of who is blocked. The rest is
     /// forgotten before anything is encrypted with it. Says whether the author's are kept.
     ///
     /// Bundles are signed by whoever makes a key, and every message may carry four: without this, anyone
@@ -98,8 +98,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             let known = match PublicKey::from_compressed(&identity) {
                 Ok(key) => {
                     identity == own
-                        || self.knows(&key)?
-                        || (key == *author && self.make_acquaintance(&key)?)
+                        || (!self.is_blocked(&key)?
+                            && (self.knows(&key)? || (key == *author && self.make_acquaintance(&key)?)))
                 }
                 Err(_) => false,
             };
@@ -126,7 +126,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             return Ok(false);
         }
         self.state.people = self.state.people.saturating_add(1);
-        self.put_contact(key, ContactRow::default())?;
+        self.put_contact(key, &ContactRow::default())?;
         Ok(true)
     }
 

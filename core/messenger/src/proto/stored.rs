@@ -131,7 +131,7 @@ pub mod address {
     }
 }
 /// Table Contact, by compressed key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Contact {
     #[prost(uint32, tag = "1")]
     pub format: u32,
@@ -147,4 +147,22 @@ pub struct Contact {
     /// Whether it may write to us without, although it has.
     #[prost(bool, tag = "5")]
     pub weaker_allowed: bool,
+    /// Whether we have added this person.
+    #[prost(bool, tag = "6")]
+    pub added: bool,
+    /// Whether we hear nothing of it.
+    #[prost(bool, tag = "7")]
+    pub blocked: bool,
+    /// What we call it; empty for nothing.
+    #[prost(string, tag = "8")]
+    pub nickname: ::prost::alloc::string::String,
+    /// When its key was compared, ms since 1970; 0 for never.
+    #[prost(uint64, tag = "9")]
+    pub verified_ms: u64,
+    /// With that: 1 codes face to face, 2 codes over a call, 3 its QR code scanned.
+    #[prost(uint32, tag = "10")]
+    pub verified_by: u32,
+    /// The clock of its chat when that was declined: nothing up to there is shown again; 0 for none.
+    #[prost(uint64, tag = "11")]
+    pub declined_clock: u64,
 }

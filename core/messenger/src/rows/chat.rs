@@ -6,29 +6,22 @@ use undertone_payload::MessageId;
 
 use super::keys::{chat_key, chat_of};
 use super::{FORMAT, check_format, key};
-use crate::{Chat, ChatId, FailReason, Message, MessageState, Protection, proto};
+use crate::{Chat, ChatId, FailReason, Message, MessageState, OpenedBy, Protection, proto};
 
 const CHAT: StoreError = StoreError::Corrupt("chat");
 const MESSAGE: StoreError = StoreError::Corrupt("message");
 
-/// A chat and who opened it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct ChatRow {
-    pub(crate) chat: Chat,
-    pub(crate) by_stranger: bool,
-}
-
-impl ChatRow {
+impl Chat {
     pub(crate) const fn new(id: ChatId) -> Self {
-        Self { chat: Chat { id, clock: 0, unread: 0 }, by_stranger: false }
+        Self { id, clock: 0, unread: 0, opened_by: OpenedBy::Us }
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         proto::Chat {
             format: FORMAT,
-            clock: self.chat.clock,
-            unread: self.chat.unread,
-            by_stranger: self.by_stranger,
+            clock: self.clock,
+            unread: self.unread,
+            by_stranger: self.opened_by == OpenedBy::Stranger,
         }
         .encode_to_vec()
     }
@@ -37,8 +30,8 @@ impl ChatRow {
         let row = proto::Chat::decode(bytes).map_err(|_| CHAT)?;
         check_format(row.format, CHAT)?;
         let id = chat_of(key).ok_or(CHAT)?;
-        let chat = Chat { id, clock: row.clock, unread: row.unread };
-        Ok(Self { chat, by_stranger: row.by_stranger })
+        let opened_by = if row.by_stranger { OpenedBy::Stranger } else { OpenedBy::Us };
+        Ok(Self { id, clock: row.clock, unread: row.unread, opened_by })
     }
 }
 

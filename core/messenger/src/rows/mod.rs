@@ -1,6 +1,7 @@
 //! Rows as bytes: protobuf with a format number (`proto/stored.proto`), pinned by tests; and as values.
 
 mod chat;
+mod contact;
 mod keys;
 mod outbox;
 mod state;
@@ -8,10 +9,10 @@ mod state;
 use undertone_base::StoreError;
 use undertone_crypto::PublicKey;
 
-pub(crate) use self::chat::ChatRow;
+pub(crate) use self::contact::ContactRow;
 pub(crate) use self::keys::{Due, chat_key, clock_key, contact_key, pending_key, timeline_key};
 pub(crate) use self::outbox::{Address, Carries, OutboxRow};
-pub(crate) use self::state::{ContactRow, State};
+pub(crate) use self::state::State;
 
 /// The format that this version writes, and the only one so far.
 const FORMAT: u32 = 1;

@@ -1,4 +1,4 @@
-//! The row of singletons, and rows of table Contact.
+//! The row of singletons.
 
 use prost::Message as _;
 use undertone_base::{StoreError, Unix};
@@ -6,11 +6,10 @@ use undertone_ratchet::InstallationId;
 use undertone_transport::SendId;
 
 use super::{FORMAT, check_format};
+use crate::proto;
 use crate::store::{StoreTx, Table};
-use crate::{Pfs, proto};
 
 const STATE: StoreError = StoreError::Corrupt("state");
-const CONTACT: StoreError = StoreError::Corrupt("contact");
 const KEY: &[u8] = b"state";
 
 /// The singletons of table Meta.
@@ -79,44 +78,6 @@ impl State {
             people: row.people,
             acks_queued: row.acks_queued,
             contact_code_send: Some(SendId(row.contact_code_send)).filter(|id| id.0 != 0),
-        })
-    }
-}
-
-/// What is kept of a person.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct ContactRow {
-    pub(crate) pfs: Pfs,
-    /// When it was last told of our devices because its message was not for this one.
-    pub(crate) answered: Option<Unix>,
-    /// It has sent us something through the ratchet.
-    pub(crate) shown_pfs: bool,
-    /// It may write to us without, although it has.
-    pub(crate) weaker_allowed: bool,
-}
-
-impl ContactRow {
-    pub(crate) fn to_bytes(self) -> Vec<u8> {
-        let answered_ms = self.answered.map_or(0, Unix::millis);
-        proto::Contact {
-            format: FORMAT,
-            pfs_off: self.pfs == Pfs::Off,
-            answered_ms,
-            shown_pfs: self.shown_pfs,
-            weaker_allowed: self.weaker_allowed,
-        }
-        .encode_to_vec()
-    }
-
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        let row = proto::Contact::decode(bytes).map_err(|_| CONTACT)?;
-        check_format(row.format, CONTACT)?;
-        let answered = Some(Unix::from_millis(row.answered_ms)).filter(|at| *at != Unix::default());
-        Ok(Self {
-            pfs: if row.pfs_off { Pfs::Off } else { Pfs::On },
-            answered,
-            shown_pfs: row.shown_pfs,
-            weaker_allowed: row.weaker_allowed,
         })
     }
 }

@@ -7,7 +7,8 @@ use undertone_transport::{Flush, PublicName, SendId};
 
 use super::keys::chat_of;
 use super::*;
-use crate::{Chat, ChatId, FailReason, Message, MessageState, Pfs, Protection};
+use crate::contact::{Verification, VerifiedBy};
+use crate::{Chat, ChatId, FailReason, Message, MessageState, OpenedBy, Pfs, Protection};
 
 fn person() -> PublicKey {
     SecretKey::from_slice(&[0xa1; 32]).unwrap().public()
@@ -28,7 +29,7 @@ fn rows_of_format_1() {
         &State::new(InstallationId::new("a11ce000-0000-4000-8000-000000000001").unwrap()).to_bytes(),
     )
     .unwrap();
-    let chat = ChatRow { chat: Chat { id: lab(), clock: 1_600_000_000_000, unread: 2 }, by_stranger: true };
+    let chat = Chat { id: lab(), clock: 1_600_000_000_000, unread: 2, opened_by: OpenedBy::Stranger };
     let message = Message {
         id: MessageId::from_bytes([7; 32]),
         chat: lab(),
@@ -62,7 +63,12 @@ fn rows_of_format_1() {
                     pfs: Pfs::Off,
                     answered: Some(Unix::from_millis(7)),
                     shown_pfs: true,
-                    weaker_allowed: true
+                    weaker_allowed: true,
+                    added: true,
+                    blocked: true,
+                    nickname: "Bob".to_owned(),
+                    verified: Some(Verification { by: VerifiedBy::CodeOverCall, at: Unix::from_millis(9) }),
+                    declined: 8,
                 }
                 .to_bytes())
             ),
@@ -71,9 +77,30 @@ fn rows_of_format_1() {
         ]
         .join("\n")
     );
-    assert_eq!(ChatRow::from_row(&chat_key(&lab()), &chat.to_bytes()).unwrap(), chat);
+    assert_eq!(Chat::from_row(&chat_key(&lab()), &chat.to_bytes()).unwrap(), chat);
     assert_eq!(Message::from_row(message.id, &message.to_bytes()).unwrap(), message);
     assert_eq!(OutboxRow::from_bytes(&outbox.to_bytes()).unwrap(), outbox);
+}
+
+/// What versions before contact states wrote.
+#[test]
+fn a_contact_row_without_states_is_read() {
+    let row = ContactRow::from_bytes(&[8, 1, 16, 1, 24, 7, 32, 1, 40, 1]).unwrap();
+    let expected = ContactRow {
+        pfs: Pfs::Off,
+        answered: Some(Unix::from_millis(7)),
+        shown_pfs: true,
+        weaker_allowed: true,
+        ..ContactRow::default()
+    };
+    assert_eq!(row, expected);
+    assert_eq!(expected.to_bytes(), [8, 1, 16, 1, 24, 7, 32, 1, 40, 1]);
+    for by in [VerifiedBy::CodeFaceToFace, VerifiedBy::CodeOverCall, VerifiedBy::QrCode] {
+        let verified = Some(Verification { by, at: Unix::from_millis(3) });
+        let row = ContactRow { verified, ..ContactRow::default() };
+        assert_eq!(ContactRow::from_bytes(&row.to_bytes()).unwrap(), row);
+    }
+    assert!(ContactRow::from_bytes(&[8, 1, 80, 4]).is_err(), "no such way to verify");
 }
 
 #[test]
@@ -126,7 +153,7 @@ fn rows_of_another_format_or_shape_are_corrupt() {
         assert!(OutboxRow::from_bytes(bytes).is_err());
         assert!(State::from_bytes(bytes).is_err());
         assert!(Message::from_row(MessageId::from_bytes([0; 32]), bytes).is_err());
-        assert!(ChatRow::from_row(&[9, 0], bytes).is_err());
+        assert!(Chat::from_row(&[9, 0], bytes).is_err());
     }
     assert!(ContactRow::from_bytes(&[8, 2]).is_err());
     assert!(Due::parse(&[0; 8]).is_err());
@@ -138,7 +165,7 @@ proptest! {
     #[test]
     fn readers_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
         let _ = (OutboxRow::from_bytes(&bytes), State::from_bytes(&bytes), ContactRow::from_bytes(&bytes));
-        let _ = (ChatRow::from_row(&bytes, &bytes), Due::parse(&bytes), chat_of(&bytes));
+        let _ = (Chat::from_row(&bytes, &bytes), Due::parse(&bytes), chat_of(&bytes));
         let _ = Message::from_row(MessageId::from_bytes([0; 32]), &bytes);
     }
 

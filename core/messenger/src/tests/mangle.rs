@@ -9,8 +9,8 @@ use undertone_support::mangle::{self, Mutation, Trial, Whose};
 use undertone_transport::{Flush, PublicName, Route};
 
 use super::*;
-use crate::rows::{Address, Carries, ChatRow, ContactRow, Due, OutboxRow, chat_key};
-use crate::{Chat, FailReason, Pfs, Protection};
+use crate::rows::{Address, Carries, ContactRow, Due, OutboxRow, chat_key};
+use crate::{Chat, FailReason, OpenedBy, Pfs, Protection, Verification, VerifiedBy};
 
 fn of(sample: &[u8]) -> Vec<Mutation> {
     let mut made = mangle::bytes(sample);
@@ -106,7 +106,7 @@ fn mangled_rows_are_a_corrupt_store() {
     let person = SecretKey::from_slice(&[0xa1; 32]).unwrap().public();
     let lab = ChatId::Public(PublicName::new("lab").unwrap());
     let key = chat_key(&lab);
-    let chat = ChatRow { chat: Chat { id: lab.clone(), clock: 77, unread: 2 }, by_stranger: true };
+    let chat = Chat { id: lab.clone(), clock: 77, unread: 2, opened_by: OpenedBy::Stranger };
     let id = MessageId::from_bytes([7; 32]);
     let message = Message {
         id,
@@ -132,12 +132,12 @@ fn mangled_rows_are_a_corrupt_store() {
     let says =
         |error: &undertone_base::StoreError| -> (FaultClass, &'static str) { (error.fault(), error.code()) };
     for mutation in of(&chat.to_bytes()) {
-        if let Some(row) = trial.run(&mutation, |b| ChatRow::from_row(&key, b), says) {
-            assert_eq!(ChatRow::from_row(&key, &row.to_bytes()).as_ref(), Ok(&row), "{}", mutation.name);
+        if let Some(row) = trial.run(&mutation, |b| Chat::from_row(&key, b), says) {
+            assert_eq!(Chat::from_row(&key, &row.to_bytes()).as_ref(), Ok(&row), "{}", mutation.name);
         }
     }
     for mutation in mangle::bytes(&key) {
-        trial.run(&mutation, |b| ChatRow::from_row(b, &chat.to_bytes()), says);
+        trial.run(&mutation, |b| Chat::from_row(b, &chat.to_bytes()), says);
         trial.run(&mutation, Due::parse, says);
     }
     for mutation in of(&message.to_bytes()) {
@@ -155,6 +155,11 @@ fn mangled_rows_are_a_corrupt_store() {
         answered: Some(Unix::from_millis(7)),
         shown_pfs: true,
         weaker_allowed: true,
+        added: true,
+        blocked: true,
+        nickname: "Bob".to_owned(),
+        verified: Some(Verification { by: VerifiedBy::QrCode, at: Unix::from_millis(8) }),
+        declined: 9,
     }
     .to_bytes())
     {

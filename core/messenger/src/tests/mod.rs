@@ -1,5 +1,6 @@
 //! Tests of single steps: two sides without a network between them.
 
+mod contacts;
 mod flow;
 mod heal;
 mod hostile;

@@ -1,0 +1,109 @@
+//! Rows of table Contact.
+
+use prost::Message as _;
+use undertone_base::{StoreError, Unix};
+
+use super::{FORMAT, check_format};
+use crate::contact::{Contact, ContactState, Verification, VerifiedBy};
+use crate::{Pfs, proto};
+
+const CONTACT: StoreError = StoreError::Corrupt("contact");
+
+/// What is kept of a person.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct ContactRow {
+    pub(crate) pfs: Pfs,
+    /// When it was last told of our devices because its message was not for this one.
+    pub(crate) answered: Option<Unix>,
+    /// It has sent us something through the ratchet.
+    pub(crate) shown_pfs: bool,
+    /// It may write to us without, although it has.
+    pub(crate) weaker_allowed: bool,
+    /// We have added it.
+    pub(crate) added: bool,
+    /// We hear nothing of it.
+    pub(crate) blocked: bool,
+    /// What we call it; empty for nothing.
+    pub(crate) nickname: String,
+    pub(crate) verified: Option<Verification>,
+    /// Up to this clock nothing that it wrote is shown again; 0 for none.
+    pub(crate) declined: u64,
+}
+
+impl ContactRow {
+    /// As it is shown.
+    pub(crate) fn contact(&self, key: undertone_crypto::PublicKey) -> Contact {
+        let state = match self {
+            Self { blocked: true, .. } => ContactState::Blocked,
+            Self { verified: Some(_), .. } => ContactState::Verified,
+            Self { added: true, .. } => ContactState::Added,
+            _ => ContactState::Unknown,
+        };
+        Contact {
+            key,
+            state,
+            nickname: Some(self.nickname.clone()).filter(|name| !name.is_empty()),
+            verification: self.verified,
+            pfs: self.pfs,
+            shown_pfs: self.shown_pfs,
+            weaker_allowed: self.weaker_allowed,
+        }
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        proto::Contact {
+            format: FORMAT,
+            pfs_off: self.pfs == Pfs::Off,
+            answered_ms: self.answered.map_or(0, Unix::millis),
+            shown_pfs: self.shown_pfs,
+            weaker_allowed: self.weaker_allowed,
+            added: self.added,
+            blocked: self.blocked,
+            nickname: self.nickname.clone(),
+            verified_ms: self.verified.map_or(0, |verified| verified.at.millis()),
+            verified_by: self.verified.map_or(0, |verified| number(verified.by)),
+            declined_clock: self.declined,
+        }
+        .encode_to_vec()
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
+        let row = proto::Contact::decode(bytes).map_err(|_| CONTACT)?;
+        check_format(row.format, CONTACT)?;
+        let verified = match row.verified_by {
+            0 => None,
+            by => Some(Verification {
+                by: verified_by(by).ok_or(CONTACT)?,
+                at: Unix::from_millis(row.verified_ms),
+            }),
+        };
+        Ok(Self {
+            pfs: if row.pfs_off { Pfs::Off } else { Pfs::On },
+            answered: Some(Unix::from_millis(row.answered_ms)).filter(|at| *at != Unix::default()),
+            shown_pfs: row.shown_pfs,
+            weaker_allowed: row.weaker_allowed,
+            added: row.added,
+            blocked: row.blocked,
+            nickname: row.nickname,
+            verified,
+            declined: row.declined_clock,
+        })
+    }
+}
+
+const fn number(by: VerifiedBy) -> u32 {
+    match by {
+        VerifiedBy::CodeFaceToFace => 1,
+        VerifiedBy::CodeOverCall => 2,
+        VerifiedBy::QrCode => 3,
+    }
+}
+
+const fn verified_by(number: u32) -> Option<VerifiedBy> {
+    Some(match number {
+        1 => VerifiedBy::CodeFaceToFace,
+        2 => VerifiedBy::CodeOverCall,
+        3 => VerifiedBy::QrCode,
+        _ => return None,
+    })
+}
