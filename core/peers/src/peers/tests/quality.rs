@@ -148,7 +148,7 @@ fn faults_without_a_hello_are_the_address_alone() {
 #[test]
 fn a_failed_dial_is_held_against_nobody() {
     let mut world = World::with(|_| {});
-    for n in 0..8 {
+    for n in 0..20 {
         world.peers.found(world.now, node_at(n, [50, 1, 1, 1].into()), Source::V4);
         for dial in world.dials() {
             let address = SocketAddr::new(ip_of(&dial.enode).unwrap(), 30_303);
