@@ -1,6 +1,7 @@
 //! What is said: application messages, their identity, validation and clocks.
 //!
-//! Implements `payloads.md` 2 (metadata, all of it), 3.1 and 3.8 (chat messages) and 4 (clocks); in the
+//! Implements `payloads.md` 2 (metadata, all of it), 3.1, 3.4 and 3.8 (chat messages and
+//! the pairing of devices) and 4 (clocks); in the
 //! terms of the originals 6/PAYLOADS 0.3 as status-go 0.60 speaks it.
 //!
 //! Left out: every other payload type, whose numbers are known ([`MessageType`]) but whose contents are not
@@ -56,6 +57,7 @@ mod code;
 mod id;
 pub mod limits;
 mod metadata;
+mod pair;
 mod parse;
 mod proto;
 
@@ -66,4 +68,5 @@ pub use chat::{
 pub use clock::{Clock, ClockError};
 pub use id::{MessageId, MessageType};
 pub use metadata::{Attribution, Identified, Metadata, MetadataError, RawMetadata};
+pub use pair::{PairError, PairInstallation, RawPairInstallation};
 pub use parse::{Parsed, PayloadError};

@@ -8,6 +8,16 @@ pub const METADATA_MAX: usize = 1_048_576;
 /// (status-go: two minutes). There is no bound to the other side.
 pub const CLOCK_DRIFT_MAX: u64 = 120_000;
 
+/// Longest name that a device gives itself, in bytes. Origin: our choice; the reference has no limit.
+pub const DEVICE_NAME_MAX: usize = 128;
+
+/// Longest word for the kind of a device, in bytes. Origin: our choice; clients send at most seven. The
+/// reference has no limit.
+pub const DEVICE_TYPE_MAX: usize = 32;
+
+/// Longest installation id, in bytes. Origin: `security.md` 2.3 rule 1.
+pub const INSTALLATION_ID_MAX: usize = 64;
+
 /// Longest text of a chat message, in bytes of UTF-8 (not characters). Origin: `payloads.md` 3.1.
 pub const TEXT_MAX: usize = 4_096;
 

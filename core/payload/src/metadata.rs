@@ -10,7 +10,7 @@ use crate::id::{MessageId, MessageType};
 use crate::limits::METADATA_MAX;
 use crate::proto::ApplicationMetadataMessage;
 
-/// A signed metadata message to send.
+/// A metadata message to send, signed as a rule.
 ///
 /// | tag | length | content |
 /// |---|---|---|
@@ -48,7 +48,15 @@ impl Metadata {
         Ok(Self { author, id: MessageId::of(Some(&author), &bytes), bytes })
     }
 
-    /// Whose key signed it.
+    /// Leaves `payload` unsigned: its author is who signs the envelope, `author`. For
+    /// [`MessageType::PAIR_INSTALLATION`] alone; nobody takes a chat message like that.
+    pub fn unsigned(kind: MessageType, payload: Vec<u8>, author: PublicKey) -> Self {
+        let bytes = ApplicationMetadataMessage { signature: Vec::new(), payload, r#type: kind.number() }
+            .encode_to_vec();
+        Self { author, id: MessageId::of(None, &bytes), bytes }
+    }
+
+    /// Whose key signed it, or signs the envelope.
     pub const fn author(&self) -> &PublicKey {
         &self.author
     }

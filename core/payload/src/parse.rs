@@ -5,6 +5,7 @@ use undertone_base::{FaultClass, Severity};
 use crate::chat::{ChatError, RawChatMessage};
 use crate::id::MessageType;
 use crate::metadata::Identified;
+use crate::pair::{PairError, RawPairInstallation};
 
 /// A payload in the shape of its type; nothing in it is checked yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +13,8 @@ use crate::metadata::Identified;
 pub enum Parsed {
     /// Type 1.
     Chat(RawChatMessage),
+    /// Type 4.
+    Pair(RawPairInstallation),
     /// A type that exists but that this version does nothing with. Not an error of anybody.
     Unhandled(MessageType),
 }
@@ -20,12 +23,15 @@ impl Identified {
     /// Decodes the payload as what its type says.
     ///
     /// # Errors
-    /// [`PayloadError::UnknownType`] for 0 and numbers above 23, [`PayloadError::Chat`] when it is not the
-    /// protobuf of its type.
+    /// [`PayloadError::UnknownType`] for 0 and numbers above 23, [`PayloadError::Chat`] or
+    /// [`PayloadError::Pair`] when it is not the protobuf of its type.
     pub fn parse(&self) -> Result<Parsed, PayloadError> {
         match self.kind() {
             MessageType::CHAT_MESSAGE => {
                 RawChatMessage::decode(self.payload()).map(Parsed::Chat).map_err(PayloadError::Chat)
+            }
+            MessageType::PAIR_INSTALLATION => {
+                RawPairInstallation::decode(self.payload()).map(Parsed::Pair).map_err(PayloadError::Pair)
             }
             MessageType::UNKNOWN => Err(PayloadError::UnknownType(MessageType::UNKNOWN)),
             kind if kind.name().is_some() => Ok(Parsed::Unhandled(kind)),
@@ -41,6 +47,9 @@ pub enum PayloadError {
     /// Not a chat message.
     #[error(transparent)]
     Chat(ChatError),
+    /// Not the pairing of a device.
+    #[error(transparent)]
+    Pair(PairError),
     /// A type that nobody has defined, or none.
     #[error("no message type {}", .0.number())]
     UnknownType(MessageType),
@@ -51,6 +60,7 @@ impl PayloadError {
     pub const fn fault(&self) -> FaultClass {
         match self {
             Self::Chat(error) => error.fault(),
+            Self::Pair(error) => error.fault(),
             Self::UnknownType(_) => FaultClass::peer(Severity::Mild),
         }
     }
@@ -59,6 +69,7 @@ impl PayloadError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Chat(error) => error.code(),
+            Self::Pair(error) => error.code(),
             Self::UnknownType(_) => "payload.unknown_type",
         }
     }

@@ -84,3 +84,19 @@ pub struct AudioMessage {
     #[prost(uint64, tag = "3")]
     pub duration_ms: u64,
 }
+/// What a device calls itself (`payloads.md` 3.4). Sent to the sender's own key only, unsigned.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PairInstallation {
+    /// Lamport clock in milliseconds.
+    #[prost(uint64, tag = "1")]
+    pub clock: u64,
+    /// Which device.
+    #[prost(string, tag = "2")]
+    pub installation_id: ::prost::alloc::string::String,
+    /// `ios`, `android`, `desktop`.
+    #[prost(string, tag = "3")]
+    pub device_type: ::prost::alloc::string::String,
+    /// What its owner calls it.
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+}

@@ -6,7 +6,7 @@ use undertone_base::Unix;
 use undertone_crypto::{KeyId, MemoryKeyring, SecretKey};
 use undertone_payload::{
     Attribution, Audio, AudioType, ChatMessageOut, Clock, Content, Image, ImageType, MessageId, MessageType,
-    Metadata, RawChatMessage, RawMetadata, Sticker, limits,
+    Metadata, RawChatMessage, RawMetadata, RawPairInstallation, Sticker, limits,
 };
 
 fn key(byte: u8) -> SecretKey {
@@ -50,6 +50,9 @@ proptest! {
     fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..300)) {
         if let Ok(read) = RawMetadata::decode(bytes.clone()).and_then(|raw| raw.identify(&key(1).public())) {
             let _ = read.parse();
+        }
+        if let Ok(raw) = RawPairInstallation::decode(&bytes) {
+            let _ = raw.check(Unix::from_secs(1));
         }
         if let Ok(raw) = RawChatMessage::decode(&bytes) {
             let _ = raw.check(Unix::from_secs(1));

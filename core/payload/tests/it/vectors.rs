@@ -1,6 +1,6 @@
 //! `payloads.json`, and layers 1 and 2 of `messenger_flow.json`.
 //!
-//! Left out until their payload types are read: the validators of the other types (35 of 70 cases),
+//! Left out until their payload types are read: the validators of the other types (30 of 70 cases),
 //! `derived_ids` (reactions, invitations) and `push`.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,8 @@ use undertone_base::Unix;
 use undertone_crypto::{KeyId, MemoryKeyring, PublicKey, SecretKey, keccak256};
 use undertone_payload::{
     Attribution, Audio, AudioType, ChatKind, ChatMessageOut, Clock, Content, Image, ImageType, MessageId,
-    MessageType, Metadata, MetadataError, Parsed, RawChatMessage, RawMetadata, Sticker,
+    MessageType, Metadata, MetadataError, PairInstallation, Parsed, RawChatMessage, RawMetadata,
+    RawPairInstallation, Sticker,
 };
 use undertone_vectors::{Value, hex, hex_n, load};
 
@@ -176,6 +177,49 @@ fn chat_message_validators() {
         chat += 1;
     }
     assert_eq!((chat, later), (35, 35));
+}
+
+/// The validator's five cases, and the payload of the original from its fields.
+#[test]
+fn pairing_of_devices() {
+    let file = load("payloads");
+    let mut cases = 0;
+    for case in file["validators"].as_array().unwrap() {
+        if case["message"] != "PairInstallation" {
+            continue;
+        }
+        let sent_at = Unix::from_millis(case["whisper_timestamp_ms"].as_u64().unwrap());
+        let verdict = RawPairInstallation::decode(&hex(&case["payload"])).and_then(|raw| raw.check(sent_at));
+        let code = verdict.map_or_else(|error| error.code(), |_| "");
+        let expected = match case["error"].as_str().unwrap() {
+            "" => "",
+            "clock can't be 0" => "clock.zero",
+            "name can't be empty" => "pair.name_blank",
+            "device type can't be empty" => "pair.device_type_blank",
+            "installationId can't be empty" => "pair.installation_id_blank",
+            other => panic!("no code for {other}"),
+        };
+        assert_eq!(code, expected, "{}", case["name"]);
+        assert_eq!(code.is_empty(), case["accept"].as_bool().unwrap(), "{}", case["name"]);
+        cases += 1;
+    }
+    assert_eq!(cases, 5);
+
+    let all = file["application_metadata"].as_array().unwrap();
+    let case = all.iter().find(|case| kind(case) == MessageType::PAIR_INSTALLATION).unwrap();
+    let fields = &case["fields"];
+    let clock = Clock::from_value(fields["clock"].as_u64().unwrap());
+    let text = |name: &str| fields[name].as_str().unwrap().to_owned();
+    let now = Unix::from_millis(clock.value());
+    let (id, device, name) = (text("installation_id"), text("device_type"), text("name"));
+    let ours = PairInstallation::new(clock, &id, &device, &name, now).unwrap();
+    assert_eq!(ours.encode(), hex(&case["payload"]));
+    let alice = people().keys["alice"];
+    let unsigned = Metadata::unsigned(MessageType::PAIR_INSTALLATION, ours.encode(), alice);
+    let read = RawMetadata::decode(unsigned.as_bytes().to_vec()).unwrap().identify(&alice).unwrap();
+    assert_eq!((read.attribution(), read.id()), (Attribution::Unsigned, unsigned.id()));
+    let Parsed::Pair(raw) = read.parse().unwrap() else { panic!("a pairing") };
+    assert_eq!(raw.check(now).unwrap(), ours);
 }
 
 fn expected_code(theirs: &str) -> &'static str {
