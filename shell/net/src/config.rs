@@ -12,6 +12,8 @@ use undertone_devp2p::{Capability, Closed, Config, DisconnectReason, Enode, Node
 use undertone_peers::limits::{DIAL_RATIO, MAX_PEERS};
 use undertone_peers::{Ending, LinkId, Remembered};
 
+use crate::limits::LARGE_FRAMES;
+
 /// A connection. Never reused within a run.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PeerId(pub(crate) LinkId);
@@ -83,6 +85,8 @@ pub struct NetConfig {
     pub remembered: Vec<Remembered>,
     /// Largest message of a capability in bytes, decompressed.
     pub max_message: usize,
+    /// Large frames that are received at the same time, of all peers together.
+    pub large_frames: usize,
 }
 
 impl NetConfig {
@@ -102,6 +106,7 @@ impl NetConfig {
             boot: Vec::new(),
             remembered: Vec::new(),
             max_message: Config::MAX_MESSAGE,
+            large_frames: LARGE_FRAMES,
         }
     }
 }

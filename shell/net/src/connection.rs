@@ -52,6 +52,8 @@ struct Connection {
     address: SocketAddr,
     direction: peers::Direction,
     session: Session,
+    /// The right to receive a large frame, while one is unfinished.
+    large: Option<OwnedSemaphorePermit>,
     rng: StdRng,
     pending: Option<(OwnedSemaphorePermit, Pending)>,
     slot: Option<Slot>,
@@ -102,6 +104,7 @@ impl Connection {
             address,
             direction,
             session,
+            large: None,
             rng,
             pending,
             slot: None,
@@ -153,7 +156,7 @@ impl Connection {
         if let Some(reason) = self.goodbye_asked() {
             self.session.disconnect(reason);
         }
-        let read = if self.outbox.is_empty() && !self.session.is_closed() { self.read(now) } else { Ok(()) };
+        let read = if self.wants_bytes() && !self.session.is_closed() { self.read(now) } else { Ok(()) };
         // After reading: a process that was stopped for a while finds bytes that came in time.
         self.session.handle_timeout(now);
         if let Some(end) = self.take_events(now) {
@@ -218,10 +221,24 @@ impl Connection {
             Ok(read) => {
                 add(&self.net.stats.bytes_in, read);
                 self.session.receive(now, &buffer, &mut self.rng);
+                if !self.is_large() {
+                    self.large = None;
+                } else if self.large.is_none() {
+                    self.large = Arc::clone(&self.net.large_frames).try_acquire_owned().ok();
+                }
                 Ok(())
             }
             Err(error) => again(&error),
         }
+    }
+
+    /// Whoever lets large frames lie unfinished keeps others from sending theirs, until it is cut; all others go on.
+    fn wants_bytes(&self) -> bool {
+        self.outbox.is_empty() && (self.large.is_some() || !self.is_large())
+    }
+
+    const fn is_large(&self) -> bool {
+        self.session.buffered() > READ_BUFFER
     }
 
     /// What the session says; `Some` when it is over.
@@ -348,14 +365,15 @@ impl Connection {
     /// Sleeps until a turn has something to do. Whatever is received on the way is kept.
     async fn wait(&mut self) {
         let timer = self.session.poll_timeout().map(|at| at.since(self.net.env.now().mono));
-        let interest = match (self.outbox.is_empty(), self.batch.is_empty()) {
+        let queues = self.is_large() && self.large.is_none();
+        let interest = match (self.wants_bytes(), self.batch.is_empty()) {
             (true, true) => Some(Interest::READABLE),
             (true, false) => Some(Interest::READABLE | Interest::WRITABLE),
             (false, false) => Some(Interest::WRITABLE),
             (false, true) => None,
         };
         self.reserving = !self.outbox.is_empty();
-        let Self { net, stream, inbox, backlog, closing, events, .. } = self;
+        let Self { net, stream, inbox, backlog, closing, events, large, .. } = self;
         let mut arrived = None;
         let mut open = None;
         tokio::select! {
@@ -365,6 +383,7 @@ impl Connection {
             message = inbox.messages.recv(), if backlog.is_none() => arrived = message,
             () = sleep(timer.unwrap_or_default()), if timer.is_some() => {}
             () = sleep_until(self.write_until), if !self.batch.is_empty() => {}
+            permit = Arc::clone(&net.large_frames).acquire_owned(), if queues => *large = permit.ok(),
             room = std::future::poll_fn(|cx| events.poll_reserve(cx)), if self.reserving => open = Some(room.is_ok()),
             // What it says is found out by trying.
             _ = stream.ready(interest.unwrap_or(Interest::READABLE)), if interest.is_some() => {}
@@ -389,7 +408,6 @@ impl Connection {
         if let Some(slot) = slot {
             slot.end(end.ending(lived.is_some()));
         }
-        self.pending = None;
         self.report(end, peer.is_some());
         if let Some(peer) = peer.filter(|_| lived.is_some()) {
             self.outbox.push_back(NetEvent::Disconnected { peer, closed: end });
@@ -401,13 +419,15 @@ impl Connection {
             dropped = dropped.saturating_add(1);
         }
         add(&self.net.stats.dropped, dropped);
-        let Self { net, stream, mut session, batch, written, outbox, events, .. } = self;
+        let Self { net, stream, mut session, batch, written, outbox, events, pending, .. } = self;
         let sender = events.get_ref().cloned();
         // Gives back the place that it may have reserved.
         drop(events);
         let transmit = session.poll_transmit().unwrap_or_default();
         let last = [batch.get(written..).unwrap_or_default(), &transmit];
         tokio::join!(goodbye(stream, end, &last), deliver(&net.stop, sender, outbox));
+        // Until here: the sockets of those that are told why they may not come in are bounded too.
+        drop(pending);
         lived
     }
 

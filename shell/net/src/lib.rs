@@ -24,6 +24,7 @@
 //! - Per peer events come in order: `Connected`, messages, `Disconnected`; none after that, none without the first.
 //! - What a peer can make us hold is bounded: one read and one unfinished frame of it, [`limits::QUEUED_BYTES`] and
 //!   twice the session's own queue towards it. A peer that takes nothing for 20 s is cut.
+//! - What all peers can is too: of frames larger than a read, [`limits::LARGE_FRAMES`] are unfinished at a time.
 //! - After a shutdown no task is left; each peer was told 0x08, if it listened, within one second.
 //!
 //! # Example

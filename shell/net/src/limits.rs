@@ -18,6 +18,11 @@ pub const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes read at once. Our choice: a bundle of small envelopes.
 pub const READ_BUFFER: usize = 64 * 1_024;
 
+/// Frames of more than [`READ_BUFFER`] that are received at the same time, of all peers together; who begins another one
+/// waits, and is cut when its turn does not come within the time for a message. Our choice: of the largest of the whisper
+/// layer they are less than 64 MiB.
+pub const LARGE_FRAMES: usize = 48;
+
 /// Batches written before the other inputs get their turn. Our choice.
 pub const MAX_BATCHES: usize = 4;
 

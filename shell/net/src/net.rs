@@ -38,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) registry: Arc<Registry>,
     pub(crate) stats: Stats,
     pub(crate) stop: CancellationToken,
+    /// For large frames, while they are received.
+    pub(crate) large_frames: Arc<Semaphore>,
     /// For the cryptography of handshakes.
     pub(crate) handshakes: Arc<Semaphore>,
     /// Overflow: the connection waits and does not read its peer meanwhile.
@@ -59,7 +61,9 @@ impl Net {
         tasks: &Tasks,
     ) -> Result<(Self, mpsc::Receiver<NetEvent>), NetError> {
         let peers = manager(&config);
-        let NetConfig { key, client, offers, listen, static_peers, trusted, max_message, .. } = config;
+        let NetConfig {
+            key, client, offers, listen, static_peers, trusted, max_message, large_frames, ..
+        } = config;
         let listener = match listen {
             None => None,
             Some(address) => Some(bind(address).await?),
@@ -73,6 +77,7 @@ impl Net {
             registry: Registry::new(peers, max_message, env.clock().clone(), env.rng()),
             stats: Stats::default(),
             stop: stop.clone(),
+            large_frames: Arc::new(Semaphore::new(large_frames)),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE)),
             events,
         });

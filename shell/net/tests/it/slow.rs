@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use undertone_devp2p::limits::{HANDSHAKE_TIMEOUT, READ_TIMEOUT};
 use undertone_devp2p::{Closed, WireError};
-use undertone_net::{LinkEnd, limits};
+use undertone_net::{LinkEnd, NetConfig, limits};
 
 use crate::raw::{Auth, EMPTY, FIRST, HELLO, Raw, compress, connect, packet, rest, secret};
 use crate::{by_hand, config};
@@ -112,6 +112,49 @@ async fn a_peer_that_reads_one_byte_at_a_time_is_cut_after_the_write_timeout() {
     assert_eq!(end, LinkEnd::Io(std::io::ErrorKind::TimedOut));
     assert!(start.elapsed() <= limits::WRITE_TIMEOUT + SECOND);
     tokio::time::resume();
+    bob.stop().await;
+}
+
+/// Peers that stop halfway through large frames take the places that there are for all; others go on, and who stopped
+/// is cut.
+#[tokio::test(start_paused = true)]
+async fn unfinished_frames_of_all_peers_together_are_bounded() {
+    let places = 2;
+    let (mut bob, hand) = by_hand(NetConfig { large_frames: places, ..config(2) }).await;
+    let before = bob.net.stats().bytes_in;
+    let mut lazy = Vec::new();
+    let mut noise = vec![0; 1_000_000];
+    rand_core::Rng::fill_bytes(&mut undertone_support::rng(1), &mut noise);
+    for seed in 10..20 {
+        let mut raw = Raw::established(&mut bob, seed).await;
+        let frame = raw.frame(FIRST, &compress(&noise));
+        // As much as the sockets on the way take.
+        let _ = raw.stream.try_write(&frame[..900_000]);
+        crate::settle().await;
+        lazy.push(raw);
+    }
+    let mut other = Raw::established(&mut bob, 30).await;
+    hand.pass(SECOND).await;
+    let held = bob.net.stats().bytes_in - before;
+    // What was sent in the places, and two reads of each of the others.
+    let bound = places * 900_000 + 11 * 2 * limits::READ_BUFFER;
+    assert!(held < u64::try_from(bound).unwrap(), "{held} of {bound}");
+    let message = other.frame(FIRST, &compress(EMPTY));
+    other.bytes(&message).await;
+    assert_eq!(bob.message().await.0, 0);
+    for _ in 0..29 {
+        let ping = other.frame(crate::raw::PING, &compress(EMPTY));
+        other.bytes(&ping).await;
+        hand.pass(SECOND).await;
+    }
+    for _ in &lazy {
+        assert_eq!(bob.disconnected().await, LinkEnd::Session(Closed::Fault(WireError::TimedOut)));
+    }
+    // There is room again, for a large message too. The system's own timers decide how soon it is through.
+    tokio::time::resume();
+    let message = other.frame(FIRST, &compress(&noise));
+    let (sent, received) = tokio::join!(other.bytes(&message), bob.message());
+    assert_eq!((sent, received.1), ((), noise));
     bob.stop().await;
 }
 
