@@ -1,14 +1,20 @@
-//! A node: peers and the privacy layer joined to sockets.
+//! A node: peers and the privacy layer joined to sockets, and what finds and reaches those peers.
 //!
 //! ```text
-//!   Command ─▶ ┌────────────┐ ─ packets ─▶ ┌─────┐
-//!              │ one driver │              │ net │ ◀──▶ TCP
-//!   Event  ◀── │ task owns  │ ◀─ events ── └─────┘
-//!              │ Whisper    │ ── jobs ───▶ CPU pool (seal, open, derive)
-//!              └────────────┘ ◀─ results ─
+//!   Command ─▶ ┌────────────┐ ─ packets, credit, faults ─▶ ┌─────┐
+//!              │ one driver │                              │ net │ ◀──▶ TCP
+//!   Event  ◀── │ task owns  │ ◀───────── events ────────── └─────┘
+//!              │ Whisper    │ ── jobs ──▶ CPU pool          ▲   │ hungry, lost, worth remembering
+//!              └────────────┘ ◀ results ─             found │   ▼
+//!                                                      ┌────────────┐ ──▶ files `peers`, `nodes`
+//!        discovery (UDP, DNS) ◀── walk, addresses ──── │ one keeper │
+//!        router (UPnP, PCP, NAT-PMP) ── addresses ───▶ └────────────┘
 //! ```
 //! The driver is the only one that touches the machine. It takes what is there, in this order: shutdown, timers,
-//! results of jobs, commands, the network. Every channel is bounded:
+//! results of jobs, commands, the network. The keeper joins what finds peers to what keeps them. [`Node::health`] and
+//! the `admin_*` methods look at all of it.
+//!
+//! Every channel is bounded:
 //!
 //! | channel | capacity | when full |
 //! |---|---|---|
@@ -17,7 +23,9 @@
 //! | results | [`limits::RESULTS`] | cannot be: there is room for every job that is out |
 //! | network events | `undertone_net` | the peers' reads wait |
 //!
-//! A relay is a node whose keyring is empty: it advertises every topic and opens nothing.
+//! What a node does for others is its [`Role`]: a relay asks for every topic and passes everything on, with an empty
+//! keyring it opens nothing; a client asks for its own topics; a light one passes nothing on. A boot node is one that
+//! dials nobody ([`NodeConfig::dials`]).
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -31,6 +39,7 @@ mod node;
 mod node_key;
 mod peers;
 mod skew;
+mod start;
 
 pub use admin::{BanInfo, NodeInfo, PeerInfo, PeerNetwork, PeerQuality, Ports};
 pub use config::{DiscoveryOptions, NodeConfig, Role};

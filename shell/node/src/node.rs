@@ -1,35 +1,23 @@
-//! The handle of a node, and how its parts are started.
+//! The handle of a node.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use undertone_base::{Mono, Secret};
+use undertone_base::Mono;
 use undertone_crypto::{Keyring, PublicKey};
-use undertone_devp2p::enr::Record;
-use undertone_devp2p::{Capability, Endpoint, Enode, Host, Offer};
-use undertone_discovery::{Discovery, DiscoveryConfig};
-use undertone_nat::{Nat, NatConfig, NatMode, Port, Protocol};
-use undertone_net::{Net, NetConfig, PeerView};
-use undertone_runtime::{Environment, FileLimit, Pool, Tasks};
+use undertone_devp2p::{Endpoint, Enode, Host};
+use undertone_discovery::Discovery;
+use undertone_nat::{Nat, NatMode};
+use undertone_net::{Net, PeerView};
+use undertone_runtime::{Environment, Tasks};
 use undertone_transport::Command;
-use undertone_whisper::{Pow, Report, TransportConfig, WhisperTransport};
+use undertone_whisper::{Pow, Report};
 
-use crate::config::{DiscoveryOptions, NodeConfig};
-use crate::driver::Driver;
+use crate::config::NodeConfig;
 use crate::error::NodeError;
-use crate::keeper::{Keeper, read_peers};
-use crate::limits;
 use crate::skew::Skew;
-
-/// Codes of the `shh/6` capability (`devp2p.md` 2.7).
-const SHH_LENGTH: u64 = 128;
-/// The nodes that discovery knew, in the node's directory.
-const NODES_FILE: &str = "nodes";
-/// What a router's list of mappings shows.
-const MAPPED_TCP: &str = "undertone p2p";
-const MAPPED_UDP: &str = "undertone discovery";
 
 /// From a node.
 #[derive(Clone, Debug)]
@@ -98,58 +86,8 @@ impl Node {
         env: &Environment,
         tasks: &Tasks,
     ) -> Result<(Self, mpsc::Receiver<NodeEvent>), NodeError> {
-        let min_pow = Pow::new(config.min_pow).ok_or(NodeError::MinPow)?;
-        let mut transport = TransportConfig::default();
-        transport.gossip.min_pow = min_pow;
-        transport.gossip.service = config.role.service();
-        transport.advertise = config.role.advertise();
-        transport.report = config.watch;
-        let seed = Secret::random(&mut env.rng());
-        let whisper = WhisperTransport::new(transport, keyring, &seed);
-        let pool = Pool::per_core(limits::JOBS).map_err(NodeError::Threads)?;
-
-        let (net, network) = Net::start(net_config(&config), env, tasks).await?;
-        // The network has raised the limit as far as it goes, and said so when that is not enough.
-        let max_peers = config.max_peers.min(FileLimit::current().peers());
-        let listen = config.listen.and_then(|address| listening(&net, address));
-        let (discovery, found) = match &config.discovery {
-            Some(options) => {
-                let started =
-                    Discovery::start(discovery_config(&config, options, listen), env, tasks).await?;
-                (Some(started.0), Some(started.1))
-            }
-            None => (None, None),
-        };
-        let udp = discovery.as_ref().and_then(Discovery::local_addr);
-        let ports = ports(listen, udp);
-        let wanted = ports.len();
-        let nat = start_nat(config.nat, ports, listen.or(udp), env, tasks);
-
-        let inner = Arc::new(Inner {
-            own: config.key.public(),
-            name: client_name(),
-            env: env.clone(),
-            net: net.clone(),
-            discovery,
-            nat,
-            nat_mode: config.nat,
-            ports: wanted,
-            listen,
-            max_peers,
-            dials: config.dials,
-            min_pow,
-            starts: config.discovery.as_ref().map(starts),
-            home: config.home,
-            started: env.now().mono,
-            skew: Skew::default(),
-        });
-        let (commands, inbox) = mpsc::channel(limits::COMMANDS);
-        let (events, outbox) = mpsc::channel(limits::EVENTS);
-        let keeper = Keeper::new(Arc::clone(&inner), found, events.clone(), tasks);
-        let driver = Driver::new(whisper, net, pool, env.clone(), inner.skew.clone(), events, tasks.token());
-        tasks.spawn("node", driver.run(inbox, network));
-        tasks.spawn("node.keep", keeper.run());
-        Ok((Self { inner, commands }, outbox))
+        let (inner, commands, events) = crate::start::start(config, keyring, env, tasks).await?;
+        Ok((Self { inner, commands }, events))
     }
 
     /// Where the node can be dialled, as far as it knows: with the address and the ports that its router shows, or that
@@ -207,104 +145,4 @@ const fn shown(ip: IpAddr) -> IpAddr {
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
         ip => ip,
     }
-}
-
-fn net_config(config: &NodeConfig) -> NetConfig {
-    let offers = vec![Offer { capability: Capability::new("shh", 6), length: SHH_LENGTH }];
-    let mut net = NetConfig::new(config.key.clone(), &client_name(), offers);
-    net.listen = config.listen;
-    net.static_peers = config.peers.clone();
-    net.trusted = config.trusted.clone();
-    net.max_peers = config.max_peers;
-    net.dial_ratio = config.dial_ratio;
-    net.restrict = config.restrict.clone();
-    // As geth: without discovery nobody is dialled but static peers.
-    net.dynamic = config.dials && config.discovery.is_some();
-    if let Some(options) = config.discovery.as_ref().filter(|_| net.dynamic) {
-        let boot = options.boot.iter().cloned().chain(options.boot_records.iter().map(Record::to_enode));
-        net.boot = boot.filter(|node| node.endpoint().is_some_and(|at| at.tcp != 0)).collect();
-        net.remembered = config.home.as_deref().map(read_peers).unwrap_or_default();
-    }
-    net
-}
-
-/// The address with the port that it really has.
-fn listening(net: &Net, configured: SocketAddr) -> Option<SocketAddr> {
-    let port = net.enode().endpoint().map(|endpoint| endpoint.tcp)?;
-    Some(SocketAddr::new(configured.ip(), port))
-}
-
-fn discovery_config(
-    config: &NodeConfig,
-    options: &DiscoveryOptions,
-    listen: Option<SocketAddr>,
-) -> DiscoveryConfig {
-    let mut discovery = DiscoveryConfig::new(config.key.clone());
-    discovery.listen = options.listen.or(listen).unwrap_or_else(|| outward(options));
-    discovery.tcp = listen.map_or(0, |address| address.port());
-    discovery.advertise_ip = match config.nat {
-        NatMode::ExtIp(ip) => Some(ip),
-        _ => None,
-    };
-    discovery.boot = options.boot.clone();
-    discovery.boot_records = options.boot_records.clone();
-    discovery.dns = options.dns.clone();
-    discovery.resolver = options.resolver.clone();
-    discovery.v4 = options.v4;
-    discovery.v5 = options.v5;
-    // The peer manager says when.
-    discovery.walk = false;
-    discovery.restrict = config.restrict.clone();
-    discovery.database = config.home.as_ref().map(|home| home.join(NODES_FILE));
-    discovery
-}
-
-/// Where a node that does not listen for peers asks from: any port, of this machine alone when whoever it asks is on it.
-fn outward(options: &DiscoveryOptions) -> SocketAddr {
-    let here = |host: &Host| matches!(host, Host::Ip(ip) if ip.is_loopback());
-    let all_here = options.boot.iter().all(|node| node.endpoint().is_some_and(|to| here(&to.host)));
-    let near = all_here && options.boot_records.is_empty() && options.dns.is_empty();
-    let ip = if near { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
-    SocketAddr::from((ip, 0))
-}
-
-/// What a router is to map. Nothing that listens on loopback.
-fn ports(tcp: Option<SocketAddr>, udp: Option<SocketAddr>) -> Vec<Port> {
-    let tcp = tcp.and_then(|address| Port::of(Protocol::Tcp, address, MAPPED_TCP));
-    let udp = udp.and_then(|address| Port::of(Protocol::Udp, address, MAPPED_UDP));
-    tcp.into_iter().chain(udp).collect()
-}
-
-fn start_nat(
-    mode: NatMode,
-    ports: Vec<Port>,
-    local: Option<SocketAddr>,
-    env: &Environment,
-    tasks: &Tasks,
-) -> Option<Nat> {
-    let useful = match mode {
-        NatMode::None => false,
-        NatMode::ExtIp(_) => true,
-        _ => !ports.is_empty(),
-    };
-    if !useful {
-        return None;
-    }
-    let mut config = NatConfig::new(mode, ports);
-    config.local = match local.map(|address| address.ip()) {
-        Some(IpAddr::V4(ip)) if !ip.is_unspecified() => Some(ip),
-        _ => None,
-    };
-    Some(Nat::with(config, env, tasks))
-}
-
-fn starts(options: &DiscoveryOptions) -> Starts {
-    let given = options.boot.len() + options.boot_records.len() + options.dns.len();
-    Starts { v4: options.v4, v5: options.v5, given }
-}
-
-/// As geth names itself: name, version, platform.
-fn client_name() -> String {
-    let (version, os, arch) = (env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH);
-    format!("Undertone/v{version}/{os}-{arch}/rust")
 }

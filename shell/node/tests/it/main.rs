@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod company;
 mod hostile;
 mod life;
 mod messages;

@@ -58,7 +58,19 @@ struct Relay {
 
 impl Relay {
     async fn start(seed: u64) -> Self {
+        Self::with(NodeConfig::relay(NodeKey::random(&mut undertone_support::rng(seed)))).await
+    }
+
+    /// One that looks for others, beginning with these.
+    async fn seeking(seed: u64, boot: &[Enode]) -> Self {
         let mut config = NodeConfig::relay(NodeKey::random(&mut undertone_support::rng(seed)));
+        let mut options = undertone_node::DiscoveryOptions::default();
+        options.boot = boot.to_vec();
+        config.discovery = Some(options);
+        Self::with(config).await
+    }
+
+    async fn with(mut config: NodeConfig) -> Self {
         config.listen = Some(ANY);
         let (env, tasks) = (Environment::system().unwrap(), Tasks::new(Handle::current()));
         let keyring = Arc::new(MemoryKeyring::new());

@@ -188,3 +188,29 @@ async fn refusals_reach_the_caller() {
     assert_eq!(alice.client.give_up(id).await.unwrap_err().code(), "messenger.not_waiting");
     alice.stop().await;
 }
+
+/// Nobody is named but a node to start from, and each of the two is light.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_who_know_a_boot_node_only_find_relays_and_talk() {
+    let dir = tempfile::tempdir().unwrap();
+    let boot = Relay::seeking(150, &[]).await;
+    let relay = Relay::seeking(151, &[boot.enode()]).await;
+    let open = async |seed: u64| {
+        let mut config = ClientConfig::new(dir.path().join(seed.to_string()));
+        let mut options = undertone_node::DiscoveryOptions::default();
+        options.boot = vec![boot.enode()];
+        config.discovery = Some(options);
+        config.light = true;
+        Person::with(key(seed), config).await
+    };
+    let mut alice = open(51).await;
+    let mut bob = open(52).await;
+    let id = alice.client.send_text(chat(bob.me()), "Whoever carries this").await.unwrap();
+    assert_eq!(bob.received().await.text, "Whoever carries this");
+    alice.state(id, MessageState::Delivered).await;
+    assert!(bob.client.node().health().discovery.is_some());
+    alice.stop().await;
+    bob.stop().await;
+    relay.stop().await;
+    boot.stop().await;
+}
