@@ -13,7 +13,7 @@ use undertone_base::{Mono, Now};
 pub use self::confirm::{AckId, Confirm};
 pub use self::io::{Config, Event, Fault, Input, Refusal, Stats, Transmit, Watch};
 use crate::envelope::{Envelope, EnvelopeHash};
-use crate::limits::{MAX_MESSAGE, TOLERANCE};
+use crate::limits::{ANNOUNCE_EVERY, MAX_MESSAGE, TOLERANCE};
 use crate::peer::{Peer, PeerId, Phase, Tolerant, Wishes, widens};
 use crate::pool::{Origin, Pool, Removed};
 use crate::skew::{ClockSample, FirstSeen};
@@ -37,6 +37,9 @@ pub struct Whisper {
     queue: VecDeque<PeerId>,
     out: VecDeque<Transmit>,
     events: VecDeque<Event>,
+    /// When our bloom filter was last told to the peers, and when it will be again.
+    bloom_told: Option<Mono>,
+    bloom_due: Option<Mono>,
     first_seen: FirstSeen,
     confirm: Confirm,
     acks: BTreeMap<AckId, Transmit>,
@@ -66,6 +69,8 @@ impl Whisper {
             queue: VecDeque::new(),
             out: VecDeque::new(),
             events: VecDeque::new(),
+            bloom_told: None,
+            bloom_due: None,
             first_seen: FirstSeen::new(),
             confirm: config.confirm,
             acks: BTreeMap::new(),
@@ -134,6 +139,9 @@ impl Whisper {
         if self.pool.release(secs) {
             self.wake_all();
         }
+        if self.bloom_due.is_some_and(|due| due <= now.mono) {
+            self.tell_bloom(now);
+        }
         while let Some((at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now.mono) {
             self.timers.remove(&(at, id));
             let Some(peer) = self.peers.get_mut(&id) else { continue };
@@ -173,7 +181,7 @@ impl Whisper {
             let millis = u64::from(secs).saturating_mul(1_000).saturating_sub(self.clock.unix.millis());
             self.clock.mono.after(Duration::from_millis(millis))
         });
-        seconds.into_iter().chain(self.timers.first().map(|(at, _)| *at)).min()
+        seconds.into_iter().chain(self.bloom_due).chain(self.timers.first().map(|(at, _)| *at)).min()
     }
 
     /// Counters.
@@ -330,7 +338,17 @@ impl Whisper {
     fn set_bloom(&mut self, now: Now, bloom: Option<Bloom>) {
         let merge = |a: Option<Bloom>, b: Option<Bloom>| Some(a?.union(&b?));
         self.wishes.bloom.set(bloom, now.mono, TOLERANCE, merge);
-        self.announce(PacketCode::BLOOM_FILTER, &wire::encode_bloom(&bloom.unwrap_or(Bloom::FULL)));
+        let next = self.bloom_told.map(|told| told.after(ANNOUNCE_EVERY)).filter(|next| *next > now.mono);
+        match next {
+            Some(next) => self.bloom_due = Some(next),
+            None => self.tell_bloom(now),
+        }
+    }
+
+    fn tell_bloom(&mut self, now: Now) {
+        (self.bloom_told, self.bloom_due) = (Some(now.mono), None);
+        let bloom = self.wishes.bloom.current().unwrap_or(Bloom::FULL);
+        self.announce(PacketCode::BLOOM_FILTER, &wire::encode_bloom(&bloom));
     }
 
     /// Sends the same to every peer. Its Status has already left, so nothing overtakes it.

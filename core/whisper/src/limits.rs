@@ -51,6 +51,10 @@ pub const TOLERANCE: Duration = Duration::from_secs(10);
 /// How long a peer may be silent about its Status. Our choice, devp2p's read timeout; nim and parity: 5 s.
 pub const STATUS_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Changes of our bloom filter in this time leave as one packet; the first leaves at once. Our choice: a client that
+/// opens fifty chats at its start tells its peers twice, not fifty times, and each packet costs them a pass over the pool.
+pub const ANNOUNCE_EVERY: Duration = Duration::from_millis(100);
+
 /// At most one look over the whole pool per peer in this time, however often it changes its wishes.
 /// Our choice: each such packet of ten bytes costs a pass over the pool.
 pub const RESCAN_EVERY: Duration = Duration::from_secs(1);

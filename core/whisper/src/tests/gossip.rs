@@ -235,6 +235,41 @@ fn envelopes_that_wait_for_a_clock_are_bounded_and_forgotten_with_the_pool() {
 }
 
 #[test]
+fn changes_of_our_bloom_filter_soon_after_each_other_leave_as_one() {
+    let mut engine = engine_with(&[1]);
+    let blooms: Vec<_> = (0..4u8)
+        .scan(Bloom::EMPTY, |all, i| {
+            *all = all.union(&Bloom::of_listener(Topic::from_bytes([i, i, 9, 0])));
+            Some(*all)
+        })
+        .collect();
+    let told = |engine: &mut Whisper, now: Now| -> Vec<Bloom> {
+        let out = transmits(engine, now).into_iter();
+        out.map(|out| match out {
+            Transmit::Packet { code: PacketCode::BLOOM_FILTER, body, .. } => {
+                wire::decode_bloom(&body).unwrap()
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect()
+    };
+    for (i, bloom) in (0..).zip(&blooms[..3]) {
+        engine.handle(at(1_000 + i), Input::SetBloom(Some(*bloom))).unwrap();
+    }
+    assert_eq!(told(&mut engine, at(1_003)), [blooms[0]], "the first at once");
+    assert_eq!(engine.poll_timeout(), Some(at(1_100).mono));
+    engine.handle_timeout(at(1_099));
+    assert_eq!(told(&mut engine, at(1_099)), []);
+    engine.handle_timeout(at(1_100));
+    assert_eq!(told(&mut engine, at(1_100)), [blooms[2]]);
+    assert_eq!(engine.poll_timeout(), None);
+    engine.handle(at(1_300), Input::SetBloom(Some(blooms[3]))).unwrap();
+    assert_eq!(told(&mut engine, at(1_300)), [blooms[3]]);
+    // What was not told yet is accepted already.
+    assert_eq!(engine.status().bloom, Some(blooms[3]));
+}
+
+#[test]
 fn tolerance_windows() {
     let mut engine = engine_with(&[1]);
     engine.handle(at(0), Input::SetMinPow(Pow::GETH)).unwrap();
