@@ -64,3 +64,51 @@ pub(crate) async fn resolve(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::IpAddr;
+
+    use tokio::time::timeout;
+    use undertone_devp2p::NodeKey;
+    use undertone_runtime::Clock;
+    use undertone_support::rng;
+
+    use super::*;
+
+    fn node(host: &str, n: u64) -> Enode {
+        let key = NodeKey::random(&mut rng(n)).public().to_bare_hex();
+        format!("enode://{}@{host}:30303", &key[2..]).parse().unwrap()
+    }
+
+    /// How often boot nodes were told of in this time, and of how many the last time.
+    async fn rounds(boot: &[Enode], time: Duration) -> (usize, usize) {
+        let address: IpAddr = "9.9.9.9".parse().unwrap();
+        let hosts = BTreeMap::from([("known.test".to_owned(), vec!["2a01::1".parse().unwrap(), address])]);
+        let env = Environment::fixed(1, Clock::system(), hosts);
+        let (commands, mut taken) = mpsc::channel(1_000);
+        let run = resolve(env, boot.to_vec(), commands, CancellationToken::new());
+        assert!(timeout(time, run).await.is_err(), "goes on");
+        let (mut count, mut last) = (0, 0);
+        while let Ok(Command::Boot(contacts)) = taken.try_recv() {
+            assert!(contacts.iter().all(|contact| contact.address == SocketAddr::new(address, 30_303)));
+            (count, last) = (count + 1, contacts.len());
+        }
+        (count, last)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_resolve_is_asked_for_again_and_less_and_less_often() {
+        let (known, unknown) = (node("known.test", 1), node("unknown.test", 2));
+        assert!(has_name(&known) && !has_name(&node("9.9.9.9", 3)));
+        let minute = Duration::from_secs(60);
+        // At 0, 5, 15 and 35 seconds.
+        assert_eq!(rounds(&[known.clone(), unknown.clone()], minute).await, (4, 1));
+        assert_eq!(rounds(std::slice::from_ref(&unknown), minute).await, (0, 0));
+        assert_eq!(rounds(std::slice::from_ref(&known), 29 * minute).await, (1, 1));
+        assert_eq!(rounds(&[known], 31 * minute).await, (2, 1));
+        let (count, _) = rounds(&[node("known.test", 4), unknown], 24 * 60 * minute).await;
+        assert!((100..200).contains(&count), "every ten minutes in the end: {count}");
+    }
+}

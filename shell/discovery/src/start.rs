@@ -81,8 +81,11 @@ async fn bind(config: &DiscoveryConfig) -> Result<Option<(Arc<UdpSocket>, Socket
     Ok(Some((Arc::new(socket), address)))
 }
 
-/// The record as far as the node knows itself. Without an address that others can reach it says none (`devp2p.md` 6.3):
-/// a node that listens on all addresses learns it from others or from its router.
+/// The record as far as the node knows itself.
+///
+// DEVIATION: geth says 127.0.0.1 until it knows better (`devp2p.md` 6.3). Here a node that listens on all addresses says
+// none until it learns one from others or from its router, as v5.1 asks; one that listens on loopback only says so.
+// Pinned by `a_node_says_an_address_only_if_it_knows_one`.
 fn local_record(
     config: &DiscoveryConfig,
     address: Option<SocketAddr>,
@@ -106,8 +109,9 @@ fn local_record(
     let own = database.content().own.as_ref().filter(|own| *own.key() == config.key.public());
     let local = match own {
         Some(own) => LocalRecord::new(config.key.clone(), entries, Some(own)),
-        // The number of a record that was lost is below the milliseconds since 1970, if the clock is right: the others
-        // take ours.
+        // DEVIATION: geth 1.9.7 begins with 1 (`devp2p.md` 1.3), so that after a lost database others keep the old
+        // record. The number of any record before is below the milliseconds since 1970, as later geth counts too.
+        // Pinned by `the_number_of_the_record_never_goes_back_even_if_the_node_is_killed`.
         None => LocalRecord::starting_at(config.key.clone(), entries, now.unix.millis().max(1)),
     };
     Ok(local?)

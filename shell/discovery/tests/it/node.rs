@@ -55,3 +55,15 @@ impl Node {
 pub(crate) async fn eventually(what: &str, condition: impl FnMut() -> bool) {
     assert!(until_async(LONG, condition).await, "{what}");
 }
+
+/// Asks until there is an answer: datagrams take longer than the protocol waits when the machine is busy.
+pub(crate) async fn answer<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+        }
+    };
+    tokio::time::timeout(LONG, asking).await.unwrap_or_else(|_| panic!("{what}"))
+}

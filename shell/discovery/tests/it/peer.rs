@@ -76,15 +76,22 @@ impl Peer {
     /// Proves our endpoint, as geth would.
     pub(crate) async fn bond(&self) {
         let mut ours = self.send_bytes(&self.ping_packet()).await;
+        let mut answered = false;
+        // Pings again as geth does, when it was pinged and when nothing comes.
         loop {
-            match self.next().await {
-                Signed { hash, packet: Packet::Ping { .. }, .. } => {
+            match self.next_within(Duration::from_secs(2)).await {
+                Some(Signed { hash, packet: Packet::Ping { .. }, .. }) => {
                     self.answer(hash).await;
-                    // Its Pong to our first Ping may have been spent on a full queue: geth pings again too.
+                    answered = true;
                     ours = self.send_bytes(&self.ping_packet()).await;
                 }
-                Signed { packet: Packet::Pong { ping_hash, .. }, .. } if ping_hash == ours => return,
-                _ => {}
+                Some(Signed { packet: Packet::Pong { ping_hash, .. }, .. })
+                    if ping_hash == ours && answered =>
+                {
+                    return;
+                }
+                Some(_) => {}
+                None => ours = self.send_bytes(&self.ping_packet()).await,
             }
         }
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use undertone_discovery::{DiscoveryConfig, Source};
 
-use crate::node::{Node, eventually, key};
+use crate::node::{Node, answer, eventually, key};
 use crate::peer::Peer;
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn v5_tells_the_record_as_it_is_now() {
     };
     let mut third = Node::start(config).await;
     eventually("found again", || !third.found().is_empty()).await;
-    let found = third.discovery.resolve(&key).await.unwrap();
+    let found = answer("resolve", || third.discovery.resolve(&key)).await;
     assert_eq!(found.endpoint().unwrap().tcp, 4_003);
     for node in [node, other, third] {
         node.stop().await;

@@ -3,7 +3,7 @@
 use undertone_devp2p::enr::Record;
 use undertone_discovery::{DiscoveryConfig, Source};
 
-use crate::node::{Node, eventually, key};
+use crate::node::{Node, answer, eventually, key};
 
 /// How the boot node is named.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,16 +55,20 @@ async fn over_v4_alone() {
     let nodes = ten(true, false, Boot::Enode).await;
     // And each can be looked up by its key, with the port that it dials by.
     let wanted = nodes[7].discovery.enode();
-    let found = nodes[3].discovery.resolve(wanted.key()).await.unwrap();
+    let found = answer("resolve", || nodes[3].discovery.resolve(wanted.key())).await;
     assert_eq!(found, wanted);
-    let record = nodes[2].discovery.request_record(&wanted).await.unwrap();
+    let record = answer("its record", || nodes[2].discovery.request_record(&wanted)).await;
     assert_eq!(record, nodes[7].discovery.record());
-    assert!(nodes[2].discovery.ping(&wanted).await.is_some());
+    answer("its pong", || nodes[2].discovery.ping(&wanted)).await;
     assert!(nodes[2].discovery.nodes().await.iter().all(|node| node.source == Source::V4));
     let samples = nodes[2].discovery.clock_samples();
     assert_eq!(samples.len(), 1, "all are in one prefix");
     assert!((-5_000..=1_000).contains(&samples[0].offset_ms), "{samples:?}");
-    assert!(nodes[2].discovery.lookup(&wanted.key().to_xy()).await.contains(&wanted));
+    let look = || async {
+        let found = nodes[2].discovery.lookup(&wanted.key().to_xy()).await;
+        found.into_iter().find(|enode| *enode == wanted)
+    };
+    answer("a look-up", look).await;
     end(nodes).await;
 }
 
@@ -72,7 +76,7 @@ async fn over_v4_alone() {
 async fn over_v5_alone() {
     let nodes = ten(false, true, Boot::Enode).await;
     let wanted = nodes[7].discovery.enode();
-    assert_eq!(nodes[3].discovery.resolve(wanted.key()).await.unwrap(), wanted);
+    assert_eq!(answer("resolve", || nodes[3].discovery.resolve(wanted.key())).await, wanted);
     assert_eq!(nodes[3].discovery.request_record(&wanted).await, None, "that is v4's");
     assert_eq!(nodes[3].discovery.stats().v4.sent, 0);
     end(nodes).await;
@@ -82,7 +86,8 @@ async fn over_v5_alone() {
 async fn over_both_on_one_port() {
     let nodes = ten(true, true, Boot::Record).await;
     let wanted = nodes[7].discovery.enode();
-    assert_eq!(nodes[3].discovery.resolve(wanted.key()).await.unwrap(), wanted);
-    assert_eq!(nodes[3].discovery.request_record(&wanted).await.unwrap(), nodes[7].discovery.record());
+    assert_eq!(answer("resolve", || nodes[3].discovery.resolve(wanted.key())).await, wanted);
+    let record = answer("its record", || nodes[3].discovery.request_record(&wanted)).await;
+    assert_eq!(record, nodes[7].discovery.record());
     end(nodes).await;
 }
