@@ -284,6 +284,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn peers_are_as_many_as_sockets_may_be_opened() {
+        let key = NodeKey::random(&mut undertone_support::rng(1));
+        let max_peers = |max_peers| {
+            manager(&NetConfig { max_peers, ..NetConfig::new(key.clone(), "", vec![]) }).max_peers
+        };
+        assert_eq!(max_peers(5), 5);
+        assert_eq!(max_peers(usize::MAX), FileLimit::current().peers());
+    }
+
+    #[test]
     fn an_enode_shows_an_address_that_can_be_dialled() {
         let key = NodeKey::random(&mut undertone_support::rng(1)).public();
         let shown = |bound: Option<&str>| {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use undertone_devp2p::limits::MAX_HANDSHAKE_PACKET;
-use undertone_net::NetConfig;
+use undertone_net::{NetConfig, limits};
 use undertone_peers::BanTarget;
 use undertone_peers::limits::{MAX_PENDING, MAX_PENDING_PER_HOST};
 use undertone_support::until_async;
@@ -173,6 +173,25 @@ async fn a_peer_is_served_while_handshakes_flood() {
     // On a machine that does nothing else it is a few milliseconds.
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     drop(raw);
+    bob.stop().await;
+}
+
+/// Who is told why it may not come in, and does not go, keeps its place meanwhile: the sockets of such are bounded.
+#[tokio::test(start_paused = true)]
+async fn refused_peers_that_do_not_go_keep_their_places_for_a_second() {
+    let (bob, hand) = by_hand(NetConfig { max_peers: 0, ..config(2) }).await;
+    let mut refused = Vec::new();
+    for _ in 0..MAX_PENDING_PER_HOST {
+        refused.push(Raw::keyed_over(connect_from(&bob, 2).await, &bob, secret(9)).await);
+    }
+    assert_eq!(bob.net.counts().pending, MAX_PENDING_PER_HOST);
+    assert_eq!(rest(&mut connect_from(&bob, 2).await).await, b"");
+    assert_eq!(bob.net.stats().refused.get("peers.busy_source"), Some(&1));
+    hand.pass(limits::GOODBYE_TIMEOUT).await;
+    assert_eq!((bob.net.counts().pending, bob.links()), (0, 0));
+    for raw in refused {
+        assert_eq!(raw.seen().await, "Disconnect(c104, not compressed)");
+    }
     bob.stop().await;
 }
 

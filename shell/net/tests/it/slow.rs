@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use undertone_devp2p::limits::{HANDSHAKE_TIMEOUT, READ_TIMEOUT};
-use undertone_devp2p::{Closed, WireError};
+use undertone_devp2p::{Closed, Endpoint, Enode, Host, WireError};
 use undertone_net::{LinkEnd, NetConfig, limits};
 
 use crate::raw::{Auth, EMPTY, FIRST, HELLO, Raw, compress, connect, packet, rest, secret};
@@ -48,6 +48,26 @@ async fn a_hello_of_one_byte_a_second_is_cut_after_five() {
     assert_eq!(raw.seen().await, "");
     assert_eq!(bob.net.stats().handshakes_failed.get("rlpx.timed_out"), Some(&1));
     bob.stop().await;
+}
+
+/// The same from the other side: whom we dialled and who says nothing holds a dial for no longer.
+#[tokio::test(start_paused = true)]
+async fn a_dialled_node_that_says_nothing_is_given_up_after_five_seconds() {
+    let listener = tokio::net::TcpListener::bind(crate::ANY).await.unwrap();
+    let at = Endpoint { host: Host::Ip(crate::ANY.ip()), tcp: listener.local_addr().unwrap().port(), udp: 0 };
+    let static_peers = vec![Enode::new(secret(9).public(), at)];
+    let (alice, hand) = by_hand(NetConfig { static_peers, listen: None, ..config(1) }).await;
+    let (mut stream, _) = listener.accept().await.unwrap();
+    hand.pass(HANDSHAKE_TIMEOUT - Duration::from_millis(1)).await;
+    assert_eq!(alice.net.counts().dialling, 1);
+    hand.pass(Duration::from_millis(1)).await;
+    assert!(rest(&mut stream).await.len() > 307, "the auth and nothing else");
+    assert_eq!(alice.net.counts().dialling, 0);
+    assert_eq!(alice.net.stats().handshakes_failed.get("rlpx.timed_out"), Some(&1));
+    // It is dialled again after a pause.
+    hand.pass(SECOND).await;
+    listener.accept().await.unwrap();
+    alice.stop().await;
 }
 
 /// A link whose other end went away without closing: a ping after 15 s, the end after 30.
