@@ -26,6 +26,9 @@ const VERSION: &str = "Geth/v1.9.7";
 /// How long a start may take: half a second on an idle machine.
 const START: Duration = Duration::from_secs(60);
 
+/// How often others may take the ports that were free.
+const PORTS_TAKEN: usize = 5;
+
 /// How long one call may take; a batch of posts costs geth a second or two.
 const CALL: Duration = Duration::from_secs(60);
 
@@ -91,8 +94,15 @@ impl Geth {
         );
         let agent = ureq::Agent::new_with_config(config);
         let mut geth = Self { child, home, ports, setup, agent, enode, version: String::new() };
-        geth.await_answer()?;
-        Ok(geth)
+        // A port that is free when we look can be somebody's when geth does.
+        for _ in 0..PORTS_TAKEN {
+            if geth.await_answer()? {
+                return Ok(geth);
+            }
+            geth.ports = (free_port()?, free_port()?);
+            geth.child = spawn(&geth.home, geth.ports, &geth.setup)?;
+        }
+        bail!("geth does not start: {:?}", geth.log(&["Fatal"])?)
     }
 
     /// The lines of its log in which each of these words is.
@@ -117,17 +127,22 @@ impl Geth {
         self.stop();
         self.child = spawn(&self.home, self.ports, &self.setup)?;
         let before = self.enode.clone();
-        self.await_answer()?;
+        ensure!(self.await_answer()?, "geth does not start again: {:?}", self.log(&["Fatal"])?);
         ensure!(self.enode == before, "geth came back as {}", self.enode);
         Ok(())
     }
 
-    fn await_answer(&mut self) -> Result<()> {
-        let mut version = None;
+    /// Waits until it answers; `false`: it has ended.
+    fn await_answer(&mut self) -> Result<bool> {
+        let (mut version, mut ended) = (None, false);
         undertone_support::until(START, || {
             version = self.call("web3_clientVersion", json!([])).ok();
-            version.is_some()
+            ended = self.child.try_wait().is_ok_and(|status| status.is_some());
+            ended || version.is_some()
         });
+        if ended {
+            return Ok(false);
+        }
         self.version = text(&version.context("geth does not answer")?)?.to_owned();
         ensure!(
             self.version.starts_with(VERSION),
@@ -136,7 +151,7 @@ impl Geth {
         );
         let info = self.call("admin_nodeInfo", json!([]))?;
         self.enode = text(&info["enode"])?.parse()?;
-        Ok(())
+        Ok(true)
     }
 
     fn stop(&mut self) {
