@@ -29,18 +29,14 @@ fn peers_behind_two_nats_reach_the_public_one(lab: &Lab) {
     for (name, router) in [("peer1", &lab.router1), ("peer2", &lab.router2)] {
         let mut peer = Peer::start(name, Keeping::by("none"));
         for protocol in ["tcp", "udp"] {
-            let (who, seen) = peer.reach(protocol, PUBLIC).unwrap();
+            let (who, seen) = peer.reach(protocol, PUBLIC);
             assert_eq!(
                 (who.as_str(), seen.ip().to_string()),
                 ("public", router.outside.clone()),
                 "through the NAT"
             );
             let inwards = format!("{}:30303", router.outside);
-            assert_eq!(
-                public.reach(protocol, &inwards),
-                None,
-                "{name}: nothing is mapped, so nobody comes in"
-            );
+            assert!(public.cannot_reach(protocol, &inwards), "{name}: nothing is mapped, so nobody comes in");
         }
         peer.stop();
     }
@@ -82,26 +78,26 @@ fn mapped(lab: &Lab, name: &'static str, mode: &'static str, method: &str) {
     let mut from = [Peer::start("public", Keeping::by("none")), Peer::start(other, Keeping::by("none"))];
     for source in &mut from {
         for protocol in ["tcp", "udp"] {
-            let (who, _) = source.reach(protocol, &address).unwrap();
+            let (who, _) = source.reach(protocol, &address);
             assert_eq!(who, name, "{protocol}");
         }
     }
     let begun = Instant::now();
     peer.stop();
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     assert!(router.mappings().is_empty(), "gone at once after a clean stop: {:?}", router.mappings());
     let [mut public, behind] = from;
-    assert_eq!(public.reach("tcp", &address), None);
+    assert!(public.cannot_reach("tcp", &address));
     public.stop();
     behind.stop();
 }
 
 fn renewed_and_lapsed(lab: &Lab) {
-    const LEASE: Duration = Duration::from_secs(3);
+    const LEASE: Duration = Duration::from_secs(5);
     let cases =
         [("peer1", "upnp", &lab.router1), ("peer3", "pmp", &lab.router1), ("peer2", "pmp", &lab.router2)];
     // All at once: it takes as long as two leases.
-    let keeping = |mode| Keeping { mode, lease: LEASE, renew: LEASE / 3 };
+    let keeping = |mode| Keeping { mode, lease: LEASE, renew: LEASE / 5 };
     let begun = Instant::now();
     let peers = cases.map(|(name, mode, _)| Peer::start(name, keeping(mode)));
     let addresses = peers.each_ref().map(|peer| {
@@ -109,13 +105,9 @@ fn renewed_and_lapsed(lab: &Lab) {
         format!("{}:{}", status["external"], status["tcp"])
     });
     let mut public = Peer::start("public", Keeping::by("none"));
-    assert!(until(LEASE * 4, || begun.elapsed() > LEASE * 3));
+    assert!(until(LEASE * 4, || begun.elapsed() > LEASE * 2 + LEASE / 5));
     for ((name, ..), address) in cases.iter().zip(&addresses) {
-        assert_eq!(
-            public.reach("tcp", address).map(|(who, _)| who).as_deref(),
-            Some(*name),
-            "after two leases"
-        );
+        assert_eq!(public.reach("tcp", address).0, *name, "after two leases");
     }
     assert_eq!((lab.router1.mappings().len(), lab.router2.mappings().len()), (4, 2));
     // The control: it was the renewing that kept them.
@@ -136,9 +128,9 @@ fn two_peers_behind_one_nat(lab: &Lab) {
         let mut public = Peer::start("public", Keeping::by("none"));
         for (name, status) in [("peer1", &one), ("peer3", &two)] {
             let address = format!("{}:{}", status["external"], status["tcp"]);
-            assert_eq!(public.reach("tcp", &address).unwrap().0, name, "{mode}");
+            assert_eq!(public.reach("tcp", &address).0, name, "{mode}");
             let address = format!("{}:{}", status["external"], status["udp"]);
-            assert_eq!(public.reach("udp", &address).unwrap().0, name, "{mode}");
+            assert_eq!(public.reach("udp", &address).0, name, "{mode}");
         }
         second.stop();
         assert_eq!(lab.router1.mappings().len(), 2, "{mode}: the other's are left alone");
@@ -156,7 +148,7 @@ fn router_restarts(lab: &Lab) {
     lab.router1.restart();
     lab.router1.until_mappings(&wanted);
     let mut public = Peer::start("public", Keeping::by("none"));
-    assert!(public.reach("tcp", "11.0.1.11:30303").is_some());
+    assert_eq!(public.reach("tcp", "11.0.1.11:30303").0, "peer1");
     public.stop();
     peer.stop();
     assert!(lab.router1.mappings().is_empty());

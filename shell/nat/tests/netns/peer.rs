@@ -14,13 +14,13 @@ use tokio::time::timeout;
 use undertone_nat::{Nat, NatConfig, NatStatus, Port, Protocol};
 use undertone_runtime::{Environment, Tasks};
 
-use crate::lab::{Program, within};
+use crate::lab::{LONG, Program, within};
 
 /// The first argument of the program that is one.
 pub(crate) const WORD: &str = "peer";
 
-/// Time for one connection. Within the lab an answer takes milliseconds; a NAT that drops takes it all.
-const REACH: Duration = Duration::from_millis(1_500);
+/// How long nobody answers before nobody is there: a NAT that drops takes it all, and an answer some milliseconds.
+const NOBODY: Duration = Duration::from_secs(1);
 
 /// A peer in its namespace, seen from the test.
 pub(crate) struct Peer(Program);
@@ -62,16 +62,30 @@ impl Peer {
     ) -> BTreeMap<String, String> {
         let latest =
             || self.0.lines().iter().rev().find(|line| line.starts_with("status ")).map(|line| fields(line));
-        let found =
-            undertone_support::until(crate::lab::LONG, || latest().is_some_and(|status| wanted(&status)));
+        let found = undertone_support::until(LONG, || latest().is_some_and(|status| wanted(&status)));
         assert!(found, "{}", self.0.trouble());
         latest().unwrap()
     }
 
-    /// Connects to an address: who answers, and as whom it sees us; `None` when nobody does.
-    pub(crate) fn reach(&mut self, protocol: &str, address: &str) -> Option<(String, SocketAddr)> {
+    /// Connects to an address: who answers, and as whom it sees us.
+    pub(crate) fn reach(&mut self, protocol: &str, address: &str) -> (String, SocketAddr) {
+        let answer = self.try_to_reach(protocol, address, LONG);
+        answer.unwrap_or_else(|| panic!("{protocol} {address} not reached: {}", self.0.trouble()))
+    }
+
+    /// Whether nobody answers there.
+    pub(crate) fn cannot_reach(&mut self, protocol: &str, address: &str) -> bool {
+        self.try_to_reach(protocol, address, NOBODY).is_none()
+    }
+
+    fn try_to_reach(
+        &mut self,
+        protocol: &str,
+        address: &str,
+        time: Duration,
+    ) -> Option<(String, SocketAddr)> {
         let from = self.0.lines().len();
-        self.0.say(&format!("{protocol} {address}"));
+        self.0.say(&format!("{protocol} {address} {}", time.as_millis()));
         let line = self.0.wait_for(from, &format!("{protocol} "));
         let mut words = line.split(' ').skip(1);
         match (words.next().unwrap(), words.next()) {
@@ -134,13 +148,13 @@ async fn serve(words: &[String]) {
     loop {
         tokio::select! {
             _ = status.changed() => show(&status.borrow_and_update()),
-            command = commands.recv() => match command.as_deref().and_then(|line| line.split_once(' ')) {
-                Some((protocol, address)) => {
-                    let answer = reach(protocol, address).await.unwrap_or_else(|| "failed".to_owned());
-                    println!("{protocol} {answer}");
-                }
-                None => break,
-            },
+            command = commands.recv() => {
+                let words: Vec<&str> = command.as_deref().unwrap_or_default().split(' ').collect();
+                let &[protocol, address, time] = words.as_slice() else { break };
+                let time = Duration::from_millis(time.parse().unwrap());
+                let answer = timeout(time, reach(protocol, address)).await.ok().flatten();
+                println!("{protocol} {}", answer.as_deref().unwrap_or("failed"));
+            }
         }
     }
     assert_eq!(tasks.shutdown(Duration::from_secs(5)).await, undertone_runtime::Shutdown::default());
@@ -183,19 +197,16 @@ async fn listen(name: &str, tasks: &Tasks) {
 }
 
 async fn reach(protocol: &str, address: &str) -> Option<String> {
-    let answer = async {
-        let mut text = Vec::new();
-        if protocol == "tcp" {
-            TcpStream::connect(address).await.ok()?.read_to_end(&mut text).await.ok()?;
-        } else {
-            let socket = UdpSocket::bind("0.0.0.0:0").await.ok()?;
-            socket.connect(address).await.ok()?;
-            socket.send(b"who?").await.ok()?;
-            text.resize(100, 0);
-            let length = socket.recv(&mut text).await.ok()?;
-            text.truncate(length);
-        }
-        String::from_utf8(text).ok().filter(|text| !text.is_empty())
-    };
-    timeout(REACH, answer).await.ok()?
+    let mut text = Vec::new();
+    if protocol == "tcp" {
+        TcpStream::connect(address).await.ok()?.read_to_end(&mut text).await.ok()?;
+    } else {
+        let socket = UdpSocket::bind("0.0.0.0:0").await.ok()?;
+        socket.connect(address).await.ok()?;
+        socket.send(b"who?").await.ok()?;
+        text.resize(100, 0);
+        let length = socket.recv(&mut text).await.ok()?;
+        text.truncate(length);
+    }
+    String::from_utf8(text).ok().filter(|text| !text.is_empty())
 }
