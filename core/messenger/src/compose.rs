@@ -57,6 +57,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         let group = GroupId::of_pair(self.own(), peer);
         let mut sizes =
             Sizes { text: message.text.len(), metadata: metadata.as_bytes().len(), ..Sizes::default() };
+        let copy = metadata.as_bytes().to_vec();
         let (id, sync) = wrap(group, self.now.unix, metadata.into_bytes());
         let pending = Pending::new(*peer, sync, self.now.unix);
         let key = pending_key(peer, &id);
@@ -74,7 +75,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             session: sealed.session,
         };
         self.put_new_message(Message { protection: sealed.protection, ..message })?;
-        self.send(OutboxRow::new(sealed.address, sealed.bytes, Carries::Pending(key)), &sent)
+        self.send(OutboxRow::new(sealed.address, sealed.bytes, Carries::Pending(key)), &sent)?;
+        self.send_copy(copy)
     }
 
     /// Nobody acknowledges a public message: that a peer took it is all that can be known.
@@ -117,7 +119,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
 /// closes the chat until that time has come. Here such a clock is not followed. Pinned by
 /// `a_clock_pushed_to_the_limit_does_not_push_our_own_messages_over_it` and
 /// `a_clock_that_was_far_ahead_does_not_close_a_chat`.
-fn bid(chat: u64, now: Unix) -> Clock {
+pub(crate) fn bid(chat: u64, now: Unix) -> Clock {
     let last = if chat >= now.after(MAX_CLOCK_LEAD).millis() { Clock::NONE } else { Clock::from_value(chat) };
     Clock::bid(last, now)
 }

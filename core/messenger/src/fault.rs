@@ -2,7 +2,7 @@
 
 use undertone_base::{FaultClass, StoreError};
 use undertone_crypto::UnknownKey;
-use undertone_payload::ComposeError;
+use undertone_payload::{ComposeError, PairError};
 use undertone_ratchet::SealError;
 
 use crate::limits::MAX_NICKNAME;
@@ -32,18 +32,27 @@ pub enum Fault {
     /// A peer has this message already, or it is not waiting to be sent.
     #[error("this message is not waiting to be sent")]
     NotWaiting,
-    /// A chat with oneself. Notes to oneself would travel nowhere: there is no other device yet.
-    #[error("a chat with oneself is not possible")]
+    /// A chat with oneself, or oneself as a contact.
+    #[error("this is oneself")]
     Oneself,
+    /// The name or kind of this device is blank or too long.
+    #[error(transparent)]
+    Pairing(#[from] PairError),
     /// The security layer could not encrypt.
     #[error(transparent)]
     Security(#[from] SealError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// This device is always enabled.
+    #[error("this device cannot be enabled or disabled")]
+    ThisDevice,
     /// There is no such chat.
     #[error("there is no such chat")]
     UnknownChat,
+    /// None of our other devices has this name.
+    #[error("there is no such device")]
+    UnknownDevice,
     /// There is no such message.
     #[error("there is no such message")]
     UnknownMessage,
@@ -59,7 +68,10 @@ impl Fault {
             | Self::NotARequest
             | Self::NotWaiting
             | Self::Oneself
+            | Self::Pairing(_)
+            | Self::ThisDevice
             | Self::UnknownChat
+            | Self::UnknownDevice
             | Self::UnknownMessage => FaultClass::Caller,
             Self::Compose(e) => e.fault(),
             Self::Keyring(e) => e.fault(),
@@ -79,9 +91,12 @@ impl Fault {
             Self::NotARequest => "messenger.not_a_request",
             Self::NotWaiting => "messenger.not_waiting",
             Self::Oneself => "messenger.oneself",
+            Self::Pairing(e) => e.code(),
             Self::Security(e) => e.code(),
             Self::Store(e) => e.code(),
+            Self::ThisDevice => "messenger.this_device",
             Self::UnknownChat => "messenger.unknown_chat",
+            Self::UnknownDevice => "messenger.unknown_device",
             Self::UnknownMessage => "messenger.unknown_message",
         }
     }
@@ -103,7 +118,9 @@ mod tests {
             Fault::NotWaiting,
             Fault::Oneself,
             Fault::Store(StoreError::Unavailable),
+            Fault::ThisDevice,
             Fault::UnknownChat,
+            Fault::UnknownDevice,
             Fault::UnknownMessage,
         ]
         .map(|fault| fault.code());

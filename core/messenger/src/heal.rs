@@ -93,7 +93,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     /// Sends our devices, unless that was done lately.
-    fn answer(&mut self, peer: &PublicKey) -> Result<bool, Fault> {
+    pub(crate) fn answer(&mut self, peer: &PublicKey) -> Result<bool, Fault> {
         let now = self.now.unix;
         let row = self.contact(peer)?.unwrap_or_default();
         // A clock that went back does not silence us.

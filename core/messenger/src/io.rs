@@ -7,6 +7,7 @@ use undertone_ratchet::InstallationId;
 use undertone_transport::{Route, SendId, WireId};
 
 use crate::contact::{Contact, VerifiedBy};
+use crate::device::Device;
 use crate::{Chat, ChatId, Message, MessageState};
 
 /// Into [`Messenger::step`](crate::Messenger::step).
@@ -48,12 +49,25 @@ pub enum Command {
         /// Whether to block it as well.
         block: bool,
     },
+    /// No longer treat another device of ours as one of us. It keeps what it has; nothing more is encrypted for it here,
+    /// nothing from it is taken, and our bundle does not name it.
+    DisableDevice(InstallationId),
+    /// Treat another device of ours as one of us: it gets a copy of what we write, what it wrote is filed here, and
+    /// people write to it. To be done on both.
+    EnableDevice(InstallationId),
     /// Give up a message that was not taken by a peer yet.
     GiveUp(MessageId),
     /// Set the unread count of a chat to zero.
     MarkRead(ChatId),
     /// Open a chat: from now on listen to it.
     Open(ChatId),
+    /// Name this device, and tell our other devices.
+    Pair {
+        /// What we call it: 1 to 128 bytes.
+        name: String,
+        /// `desktop`, `android`, `ios` or another word of at most 32 bytes.
+        kind: String,
+    },
     /// Forget nickname and verification of a person, and that it was added. The chat stays.
     RemoveContact(PublicKey),
     /// Send a text; opens the chat when need be. Comes back as [`Notice::Message`].
@@ -113,6 +127,9 @@ pub enum Notice {
     ChatRemoved(ChatId),
     /// What we make of a person changed.
     Contact(Box<Contact>),
+    /// A device of ours that was enabled lost its place among the three that our bundle names, to one that was active
+    /// later: people do not write to it any more.
+    DevicePushedOut(InstallationId),
     /// Somebody who had written through the ratchet wrote without it. Not shown and not acknowledged, so that it
     /// comes again: the person's devices were told of ours, and write through the ratchet then. If they do not,
     /// [`Command::AllowWeaker`] lets it through.
@@ -143,6 +160,9 @@ pub enum Notice {
         /// Its name.
         installation: InstallationId,
     },
+    /// Another device of ours is new, or what it is called or whether it is enabled changed. A new one that nobody of
+    /// us has set up is somebody else's who holds our key.
+    OwnDevice(Box<Device>),
     /// A message of ours went on.
     State {
         /// Which.

@@ -5,8 +5,12 @@
 //! and whatever keeps the contract of `transport`. In the terms of the originals: what the Messenger of
 //! status-go 0.60 does with its chats, without the losses of `messenger.md` 13.
 //!
-//! Left out until later versions: groups, contacts and their updates, reactions, several devices of one
-//! person, history, removing chats and messages, attachments (of an image, a sticker or audio only the text
+//! What we make of people (added, verified, blocked) is said by commands alone and never sent; a chat that a
+//! stranger opened is a request until we write, add, block or decline. Our other devices are shown and count for
+//! nothing until they are enabled here; then they get a copy of each one-to-one message, and theirs is filed as ours.
+//!
+//! Left out until later versions: groups, contact updates (received: acknowledged; never sent), reactions, syncing
+//! contacts and reads between our devices, history, removing our own chats and messages, attachments (of an image, a sticker or audio only the text
 //! is kept), notes to oneself ([`Fault::Oneself`]). Messages of types
 //! that nothing is done with yet are acknowledged and forgotten, because their senders would repeat them for
 //! ever. [`MessageState::Stored`] is reached only if an inbox is the first to take a message: its send is
@@ -95,12 +99,15 @@ mod chats;
 mod compose;
 mod contact;
 mod contacts;
+mod device;
+mod devices;
 mod fault;
 mod heal;
 mod io;
 pub mod limits;
 mod messenger;
 mod outbox;
+mod own;
 mod progress;
 mod proto;
 mod queries;
@@ -119,6 +126,7 @@ mod tests;
 
 pub use chat::{Chat, ChatId, FailReason, Message, MessageState, OpenedBy, ParseChatIdError};
 pub use contact::{Contact, ContactState, Verification, VerifiedBy};
+pub use device::Device;
 pub use fault::Fault;
 pub use io::{Command, Effect, Input, Notice, Pfs, Protection, Sizes, Trace, TraceStep, Undecodable};
 pub use messenger::Messenger;

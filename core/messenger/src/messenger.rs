@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rand_core::CryptoRng;
 use undertone_base::Now;
 use undertone_crypto::{KeyId, Keyring, PublicKey};
-use undertone_ratchet::LocalIdentity;
+use undertone_ratchet::{Enabled, LocalIdentity};
 use undertone_transport::Event;
 
 use crate::fault::Fault;
@@ -107,9 +107,12 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             Command::AllowWeaker { peer, allowed } => self.allow_weaker(&peer, allowed),
             Command::Block(peer) => self.block(&peer),
             Command::Decline { peer, block } => self.decline(&peer, block),
+            Command::DisableDevice(device) => self.set_device(&device, Enabled::No),
+            Command::EnableDevice(device) => self.set_device(&device, Enabled::Yes),
             Command::GiveUp(id) => self.give_up(&id),
             Command::MarkRead(chat) => self.mark_read(&chat),
             Command::Open(chat) => self.open_chat(&chat),
+            Command::Pair { name, kind } => self.pair(&name, &kind),
             Command::RemoveContact(peer) => self.remove_contact(&peer),
             Command::Send { chat, text } => self.send_text(&chat, text),
             Command::SetPfs { peer, pfs } => self.set_pfs(&peer, pfs),

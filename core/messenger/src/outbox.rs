@@ -32,6 +32,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             let open_with = OpenWith::Identity(*self.messenger.identity());
             self.push(Effect::Transport(Command::Listen(Listen { route, open_with })));
         }
+        self.listen_for_own_devices()?;
         for (key, row) in self.tx.scan(Table::Chat, Keys::ALL, Order::Ascending, MAX_ROWS)? {
             let id = Chat::from_row(&key, &row)?.id;
             let blocked = matches!(&id, ChatId::OneToOne(peer) if self.is_blocked(peer)?);

@@ -74,7 +74,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     fn failed_pending(&mut self, key: &[u8], why: Failure) -> Result<(), Fault> {
         let Some(pending) = self.pending(key)? else { return Ok(()) };
         let id = self.message_of(&pending);
-        let unsent = self.message(&id)?.is_some_and(|m| rank(m.state) < rank(MessageState::Sent));
+        let copy = pending.peer() == self.own();
+        let unsent = copy || self.message(&id)?.is_some_and(|m| rank(m.state) < rank(MessageState::Sent));
         let attempts = pending.attempts().saturating_add(1);
         let reason = match why {
             Failure::TooLarge => Some(FailReason::TooLarge),
@@ -83,7 +84,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         };
         if let Some(reason) = reason.filter(|_| unsent) {
             self.tx.delete(Table::Pending, key)?;
-            return self.advance(&id, MessageState::Failed(reason));
+            return if copy { Ok(()) } else { self.advance(&id, MessageState::Failed(reason)) };
         }
         self.schedule(key, pending)
     }
@@ -123,7 +124,11 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     fn carried(&self, row: &OutboxRow) -> Result<Option<MessageId>, Fault> {
         Ok(match &row.carries {
             Carries::Ack | Carries::ContactCode | Carries::Devices => None,
-            Carries::Pending(key) => self.pending(key)?.map(|pending| self.message_of(&pending)),
+            Carries::Pending(key) => {
+                // A copy for our other devices is not on its way to the person.
+                let pending = self.pending(key)?.filter(|pending| pending.peer() != self.own());
+                pending.map(|pending| self.message_of(&pending))
+            }
             Carries::Public(message) => Some(*message),
         })
     }
@@ -150,17 +155,22 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         if rank(message.state) >= rank(MessageState::Sent) {
             return Err(Fault::NotWaiting);
         }
-        let pending = match message.chat {
-            ChatId::OneToOne(peer) => self.pending_of(&contact_key(&peer), id)?,
-            ChatId::Public(_) => None,
-        };
-        if let Some((key, pending)) = &pending {
+        let mut pending = Vec::new();
+        if let ChatId::OneToOne(peer) = message.chat {
+            pending.extend(self.pending_of(&contact_key(&peer), id)?);
+            // Its copy for our other devices goes without a trace.
+            if let Some((key, copy)) = self.pending_of(&contact_key(self.own()), id)? {
+                self.tx.delete(Table::Pending, &key)?;
+                pending.push((key, copy));
+            }
+        }
+        for (key, pending) in &pending {
             self.tx.delete(Table::Due, &Due::Pending(key.clone()).key(pending.next_at()))?;
         }
         for (key, row) in self.tx.scan(Table::Outbox, Keys::ALL, Order::Ascending, MAX_ROWS)? {
             let (send, row) = (send_id(&key)?, OutboxRow::from_bytes(&row)?);
             let of_it = match &row.carries {
-                Carries::Pending(key) => pending.as_ref().is_some_and(|(of, _)| of == key),
+                Carries::Pending(key) => pending.iter().any(|(of, _)| of == key),
                 Carries::Public(of) => of == id,
                 Carries::Ack | Carries::ContactCode | Carries::Devices => false,
             };

@@ -5,7 +5,7 @@
 //!
 //! | id | check | else |
 //! |---|---|---|
-//! | M1 | the envelope is not our own | ignored |
+//! | M1 | the envelope is not our own | see `own` |
 //! | M2 | a public message came on the route of an open public chat and names that chat (trap 17) | refused |
 //! | M3 | a contact code was signed by its owner | ignored |
 //! | M4 | a direct payload came on a direct route, a public one on a public route | refused |
@@ -38,20 +38,23 @@ use crate::step::{Step, Stop};
 use crate::store::{Order, StoreTx, Table};
 
 /// Codes of what only this layer refuses.
-mod code {
-    pub(super) const NOT_A_PUBLIC_MESSAGE: &str = "messenger.not_a_public_message";
-    pub(super) const NOT_A_DIRECT_MESSAGE: &str = "messenger.not_a_direct_message";
-    pub(super) const WRONG_CHAT: &str = "messenger.wrong_chat";
-    pub(super) const TOO_MANY_STRANGERS: &str = "messenger.too_many_strangers";
-    pub(super) const FOREIGN_GROUP: &str = "messenger.foreign_group";
+pub(crate) mod code {
+    pub(crate) const NOT_A_PUBLIC_MESSAGE: &str = "messenger.not_a_public_message";
+    pub(crate) const NOT_A_DIRECT_MESSAGE: &str = "messenger.not_a_direct_message";
+    pub(crate) const WRONG_CHAT: &str = "messenger.wrong_chat";
+    pub(crate) const TOO_MANY_STRANGERS: &str = "messenger.too_many_strangers";
+    pub(crate) const FOREIGN_GROUP: &str = "messenger.foreign_group";
+    pub(crate) const DEVICE_NOT_ENABLED: &str = "messenger.device_not_enabled";
+    pub(crate) const NOT_A_PAIRING: &str = "messenger.not_a_pairing";
+    pub(crate) const UNKNOWN_DEVICE: &str = "messenger.unknown_device";
 }
 
 /// How a message came, for its trace.
 #[derive(Clone, Copy)]
-struct Arrival<'r> {
-    received: &'r Received,
-    protection: Protection,
-    sync: usize,
+pub(crate) struct Arrival<'r> {
+    pub(crate) received: &'r Received,
+    pub(crate) protection: Protection,
+    pub(crate) sync: usize,
 }
 
 /// What a body turned out to be.
@@ -72,7 +75,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// and `crash_points_of_a_receipt`.
     pub(crate) fn received(&mut self, received: &Received) -> Result<(), Stop> {
         if received.author == *self.own() {
-            return Err(Stop::Ignored); // M1
+            return self.received_from_own(received); // M1
         }
         if self.is_blocked(&received.author)? {
             return Err(Stop::Ignored); // M11
@@ -181,7 +184,11 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Ok(())
     }
 
-    fn received_payload(&mut self, payload: Vec<u8>, mut arrival: Arrival<'_>) -> Result<(), Stop> {
+    pub(crate) fn received_payload(
+        &mut self,
+        payload: Vec<u8>,
+        mut arrival: Arrival<'_>,
+    ) -> Result<(), Stop> {
         let sync = payload.len();
         match unwrap(payload) {
             Err(error) => Err(Stop::Refused(Undecodable::Sync(error.code()))),
@@ -242,7 +249,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     fn meet(&mut self, author: &PublicKey) -> Result<(), Stop> {
         let id = ChatId::OneToOne(*author);
         // Whom we have declined reopens its chat by a new message only.
-        if self.chat(&id)?.is_none() && !self.is_declined(author, 0)? {
+        if author != self.own() && self.chat(&id)?.is_none() && !self.is_declined(author, 0)? {
             let row = self.chat_of_stranger(&id)?.ok_or(refuse(code::TOO_MANY_STRANGERS))?; // M8
             self.put_chat(&row)?;
         }
@@ -254,8 +261,11 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         let Some(pending) = self.pending(key)? else { return Ok(false) }; // M9
         self.tx.delete(Table::Due, &Due::Pending(key.to_vec()).key(pending.next_at()))?;
         self.tx.delete(Table::Pending, key)?;
-        let id = self.message_of(&pending);
-        self.advance(&id, MessageState::Delivered)?;
+        // That another device of ours has it says nothing about the person.
+        if pending.peer() != self.own() {
+            let id = self.message_of(&pending);
+            self.advance(&id, MessageState::Delivered)?;
+        }
         Ok(true)
     }
 
@@ -276,7 +286,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     /// A person is back. Not more than one step sends, and nothing sooner than 5 s after it was last sent.
-    fn bring_forward(&mut self, person: &PublicKey) -> Result<(), Fault> {
+    pub(crate) fn bring_forward(&mut self, person: &PublicKey) -> Result<(), Fault> {
         let rows =
             self.tx.scan_prefix(Table::Pending, &contact_key(person), Order::Ascending, MAX_LOOKED_AT)?;
         let mut left = RESENDS_PER_STEP;
@@ -298,6 +308,9 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             Err(why) => return Ok(Err(why)),
         };
         let author = arrival.received.author;
+        if author == *self.own() {
+            return self.own_body(id, &checked, arrival.protection);
+        }
         let chat = ChatId::OneToOne(author);
         let filed = self.file(chat, author, id, &checked, arrival, metadata)?;
         Ok(filed.ok_or(Undecodable::Payload(code::TOO_MANY_STRANGERS))) // M8
@@ -361,7 +374,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// is around it: whoever has seen a message can bring it again under any number of ids, but not at another clock.
     ///
     /// DEVIATION: the original shows each (test `a_public_message_in_another_wrapper_is_the_same_message`).
-    fn wrapped_anew(
+    pub(crate) fn wrapped_anew(
         &self,
         chat: &ChatId,
         author: &PublicKey,
@@ -436,13 +449,13 @@ fn check_body(body: Vec<u8>, arrival: Arrival<'_>) -> Result<Body, Undecodable> 
     }
 }
 
-fn identify(received: &Received, bytes: Vec<u8>) -> Result<Identified, Stop> {
+pub(crate) fn identify(received: &Received, bytes: Vec<u8>) -> Result<Identified, Stop> {
     RawMetadata::decode(bytes).and_then(|raw| raw.identify(&received.author)).map_err(|e| refuse(e.code()))
 }
 
 /// Bytes that are not of the security layer. What is inside a metadata message may by chance look like a
 /// broken bundle to it.
-const fn perhaps_switched_off(error: &OpenError) -> bool {
+pub(crate) const fn perhaps_switched_off(error: &OpenError) -> bool {
     matches!(
         error,
         OpenError::Protocol(ProtocolError::Malformed) | OpenError::NoPayload | OpenError::Bundle(_)
@@ -479,6 +492,6 @@ pub(crate) fn stop(error: OpenError) -> Stop {
     }
 }
 
-const fn refuse(code: &'static str) -> Stop {
+pub(crate) const fn refuse(code: &'static str) -> Stop {
     Stop::Refused(Undecodable::Payload(code))
 }

@@ -134,7 +134,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Encryption::new(self.messenger.own, self.state.installation.clone())
     }
 
-    fn with_ratchet<T>(
+    pub(crate) fn with_ratchet<T>(
         &mut self,
         work: impl FnOnce(&Encryption, &mut Context<'_, RatchetTx<'_, Staged<'_, S>>, R>) -> T,
     ) -> T {
@@ -148,7 +148,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
 /// Tables whose keys are `own identity (33) || identity of the peer (33) || …`.
 const OF_PEERS: [Table; 4] = [Table::Device, Table::Negotiated, Table::Session, Table::Skipped];
 
-fn identity_of(key: &[u8]) -> Option<[u8; 33]> {
+pub(crate) fn identity_of(key: &[u8]) -> Option<[u8; 33]> {
     key.get(33..66)?.try_into().ok()
 }
 
@@ -161,7 +161,7 @@ pub(crate) const fn protection(of: ratchet::Protection) -> Protection {
 }
 
 /// The ratchet's port over the messenger's.
-struct RatchetTx<'a, T>(&'a mut T);
+pub(crate) struct RatchetTx<'a, T>(&'a mut T);
 
 impl<T: StoreTx> RatchetStore for RatchetTx<'_, T> {
     fn get(&self, table: ratchet::Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
@@ -174,6 +174,28 @@ impl<T: StoreTx> RatchetStore for RatchetTx<'_, T> {
 
     fn delete(&mut self, table: ratchet::Table, key: &[u8]) -> Result<(), StoreError> {
         self.0.delete(table_of(table), key)
+    }
+
+    fn scan(&self, table: ratchet::Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        let rows = self.0.scan_prefix(table_of(table), prefix, Order::Ascending, MAX_ROWS)?;
+        Ok(rows.into_iter().map(|(key, row)| (key, Row::from(row))).collect())
+    }
+}
+
+/// The same for those who only look.
+pub(crate) struct RatchetView<'a, T>(pub(crate) &'a T);
+
+impl<T: StoreTx> RatchetStore for RatchetView<'_, T> {
+    fn get(&self, table: ratchet::Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        Ok(self.0.get(table_of(table), key)?.map(Row::from))
+    }
+
+    fn put(&mut self, _: ratchet::Table, _: &[u8], _: &[u8]) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable)
+    }
+
+    fn delete(&mut self, _: ratchet::Table, _: &[u8]) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable)
     }
 
     fn scan(&self, table: ratchet::Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {

@@ -23,6 +23,11 @@ impl<'a, S: StoreTx> Staged<'a, S> {
         Self { below, writes: BTreeMap::new() }
     }
 
+    /// What was there before.
+    pub(crate) const fn below(&self) -> &S {
+        self.below
+    }
+
     /// Writes everything down, in the order of tables and keys.
     pub(crate) fn commit(self) -> Result<(), StoreError> {
         for ((table, key), value) in self.writes {

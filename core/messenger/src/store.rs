@@ -14,7 +14,7 @@ use undertone_base::StoreError;
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Table {
-    /// Singletons: installation id, counters, times.
+    /// Singletons: installation id, counters, times; and what our devices are called.
     Meta = 1,
     /// Chats, by chat key.
     Chat = 2,

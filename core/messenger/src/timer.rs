@@ -53,6 +53,9 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// Encrypts a message anew (a ciphertext is never made twice, and the peer may have new devices), under a
     /// new send id; its body and sync id stay, so that the peer knows it again.
     fn resend_pending(&mut self, key: Vec<u8>, pending: &Pending) -> Result<(), Fault> {
+        if pending.peer() == self.own() {
+            return self.hand_over_copy(key, pending);
+        }
         let id = self.message_of(pending);
         let Some(mut message) = self.message(&id)? else { return Ok(()) };
         let payload = pending.payload().to_bytes();

@@ -166,3 +166,20 @@ pub struct Contact {
     #[prost(uint64, tag = "11")]
     pub declined_clock: u64,
 }
+/// Table Meta, key "device/" and the name of a device of ours: what it says of itself.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeviceLabel {
+    #[prost(uint32, tag = "1")]
+    pub format: u32,
+    /// Of the newest message that said so; 0 for none.
+    #[prost(uint64, tag = "2")]
+    pub clock: u64,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// `desktop`, `ios`, `android` or another word.
+    #[prost(string, tag = "4")]
+    pub kind: ::prost::alloc::string::String,
+    /// When this device last heard from it, ms since 1970; 0 for never.
+    #[prost(uint64, tag = "5")]
+    pub heard_ms: u64,
+}

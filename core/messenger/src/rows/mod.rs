@@ -2,6 +2,7 @@
 
 mod chat;
 mod contact;
+mod device;
 mod keys;
 mod outbox;
 mod state;
@@ -10,6 +11,7 @@ use undertone_base::StoreError;
 use undertone_crypto::PublicKey;
 
 pub(crate) use self::contact::ContactRow;
+pub(crate) use self::device::{DEVICE_LABELS, DeviceLabel};
 pub(crate) use self::keys::{Due, chat_key, clock_key, contact_key, pending_key, timeline_key};
 pub(crate) use self::outbox::{Address, Carries, OutboxRow};
 pub(crate) use self::state::State;

@@ -49,6 +49,13 @@ fn rows_of_format_1() {
         failures: 4,
         again: Some(Unix::from_millis(5)),
     };
+    let label = DeviceLabel {
+        clock: 3,
+        name: "study".to_owned(),
+        kind: "desktop".to_owned(),
+        heard: Some(Unix::from_millis(4)),
+    };
+    assert_eq!(DeviceLabel::from_bytes(&label.to_bytes()).unwrap(), label);
     insta::assert_snapshot!(
         [
             format!("state    {}", hex(&state.to_bytes())),
@@ -71,6 +78,11 @@ fn rows_of_format_1() {
                     declined: 8,
                 }
                 .to_bytes())
+            ),
+            format!(
+                "device   {} {}",
+                hex(&DeviceLabel::key(&InstallationId::new("a").unwrap())),
+                hex(&label.to_bytes())
             ),
             format!("due      {}", hex(&Due::Outbox(SendId(9)).key(Unix::from_millis(5)))),
             format!("due      {}", hex(&Due::Pending(vec![1, 2]).key(Unix::from_millis(5)))),
@@ -156,6 +168,7 @@ fn rows_of_another_format_or_shape_are_corrupt() {
         assert!(Chat::from_row(&[9, 0], bytes).is_err());
     }
     assert!(ContactRow::from_bytes(&[8, 2]).is_err());
+    assert!(DeviceLabel::from_bytes(&[8, 2]).is_err());
     assert!(Due::parse(&[0; 8]).is_err());
     assert!(Due::parse(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 5]).is_err());
     assert!(Due::parse(&[0, 0, 0, 0, 0, 0, 0, 0, 3]).is_err());
@@ -165,6 +178,7 @@ proptest! {
     #[test]
     fn readers_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
         let _ = (OutboxRow::from_bytes(&bytes), State::from_bytes(&bytes), ContactRow::from_bytes(&bytes));
+        let _ = DeviceLabel::from_bytes(&bytes);
         let _ = (Chat::from_row(&bytes, &bytes), Due::parse(&bytes), chat_of(&bytes));
         let _ = Message::from_row(MessageId::from_bytes([0; 32]), &bytes);
     }

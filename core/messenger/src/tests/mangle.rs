@@ -9,7 +9,7 @@ use undertone_support::mangle::{self, Mutation, Trial, Whose};
 use undertone_transport::{Flush, PublicName, Route};
 
 use super::*;
-use crate::rows::{Address, Carries, ContactRow, Due, OutboxRow, chat_key};
+use crate::rows::{Address, Carries, ContactRow, DeviceLabel, Due, OutboxRow, chat_key};
 use crate::{Chat, FailReason, OpenedBy, Pfs, Protection, Verification, VerifiedBy};
 
 fn of(sample: &[u8]) -> Vec<Mutation> {
@@ -164,6 +164,12 @@ fn mangled_rows_are_a_corrupt_store() {
     .to_bytes())
     {
         trial.run(&mutation, ContactRow::from_bytes, says);
+    }
+    let label = DeviceLabel { clock: 3, name: "a".to_owned(), kind: "b".to_owned(), heard: Some(START) };
+    for mutation in of(&label.to_bytes()) {
+        if let Some(row) = trial.run(&mutation, DeviceLabel::from_bytes, says) {
+            assert_eq!(DeviceLabel::from_bytes(&row.to_bytes()).as_ref(), Ok(&row), "{}", mutation.name);
+        }
     }
     for mutation in of(&state.to_bytes()) {
         if let Some(row) = trial.run(&mutation, State::from_bytes, says) {

@@ -1,6 +1,7 @@
 //! Tests of single steps: two sides without a network between them.
 
 mod contacts;
+mod devices;
 mod flow;
 mod heal;
 mod hostile;

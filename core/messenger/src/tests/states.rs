@@ -32,13 +32,13 @@ fn a_start_listens_publishes_and_names_the_device_once() {
         };
         effects.iter().filter_map(of).map(|s| s.split('(').next().unwrap().to_owned()).collect()
     };
-    assert_eq!(routes(&first), ["Partition", "Personal", "send ContactCode"]);
+    assert_eq!(routes(&first), ["Partition", "Personal", "ContactCode", "send ContactCode"]);
     side.command(Command::Open(lab()));
     side.command(Command::Open(peer(2)));
     let second = side.open();
     assert_eq!(
         routes(&second),
-        ["Partition", "Personal", "ContactCode", "Negotiated", "Public", "send ContactCode"]
+        ["Partition", "Personal", "ContactCode", "ContactCode", "Negotiated", "Public", "send ContactCode"]
     );
     assert_eq!(side.messenger.installation_id(&side.store).unwrap(), Some(name));
     assert_eq!(side.rows(Table::Outbox), 1, "the old contact code is gone");
