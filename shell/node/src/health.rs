@@ -85,6 +85,7 @@ pub struct DiscoveryHealth {
 
 /// The peers.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PeersHealth {
     /// How many there are.
     pub connected: usize,

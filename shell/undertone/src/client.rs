@@ -27,7 +27,7 @@ use crate::pilot::{Pilot, Request, Steps};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// Directory of the account: `messages.db`, `nodekey`. Private to one process
+    /// Directory of the account: `messages.db`, `nodekey`, and what its node learned (`peers`, `nodes`). Private to one process
     /// ([`undertone_runtime::DataDirLock`] is the caller's).
     pub home: PathBuf,
     /// Where its node listens; `None`: it only dials.

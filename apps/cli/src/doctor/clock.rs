@@ -10,7 +10,7 @@ pub(super) const GROUP: Group = Group { name: "clock", look: |site| site.of_node
 /// some seconds of travel; other implementations refuse envelopes that are 2 s to 10 s early (`whisper.md` 5).
 const MAX_OFFSET: u64 = 5_000;
 
-fn look(health: &Health) -> Vec<Finding> {
+pub(super) fn look(health: &Health) -> Vec<Finding> {
     let Some(offset) = health.clock.offset_ms else {
         let says = "fewer than three other nodes have told the time";
         return vec![Finding::unknown("clock", says)];

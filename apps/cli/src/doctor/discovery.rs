@@ -7,17 +7,15 @@ use crate::output::count;
 
 pub(super) const GROUP: Group = Group { name: "discovery", look: |site| site.of_node("discovery", look) };
 
-fn look(health: &Health) -> Vec<Finding> {
+pub(super) fn look(health: &Health) -> Vec<Finding> {
     let Some(discovery) = health.discovery else {
         return vec![Finding::unknown("discovery", "off: the node knows only the peers that it was given")];
     };
     let tables = [("v4", discovery.v4), ("v5", discovery.v5)];
     let known: usize = tables.iter().filter_map(|(_, n)| *n).sum();
-    let each: Vec<String> = tables
-        .iter()
-        .map(|(name, n)| n.map_or_else(|| format!("{name} is off"), |n| format!("{n} by {name}")))
-        .collect();
-    let says = format!("knows nodes: {}", each.join(", "));
+    let on = tables.iter().filter_map(|(name, n)| n.map(|n| format!("{} by {name}", count(n, "node"))));
+    let off = tables.iter().filter(|(_, n)| n.is_none()).map(|(name, _)| format!("{name} is off"));
+    let says = on.chain(off).collect::<Vec<_>>().join(", ");
     vec![if known > 0 || (discovery.v4.is_none() && discovery.v5.is_none()) {
         Finding::green("discovery", says)
     } else if discovery.starts == 0 {

@@ -9,6 +9,8 @@ mod limits;
 mod nat;
 mod peers;
 mod ports;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ pub(super) const GROUP: Group = Group { name: "router", look: |site| site.of_nod
 const BY_HAND: &str =
     "forward the port by hand and say --nat extip:IP, or --nat none if nobody has to connect to you";
 
-fn look(health: &Health) -> Vec<Finding> {
+pub(super) fn look(health: &Health) -> Vec<Finding> {
     let nat = &health.nat;
     vec![match (nat.mode.as_str(), nat.external) {
         ("none", _) => Finding::green("router", "not asked (--nat none)"),

@@ -7,7 +7,7 @@ use crate::output::{count, span};
 
 pub(super) const GROUP: Group = Group { name: "peers", look: |site| site.of_node("peers", look) };
 
-fn look(health: &Health) -> Vec<Finding> {
+pub(super) fn look(health: &Health) -> Vec<Finding> {
     let peers = health.peers;
     if peers.max == 0 && health.listen.is_none() {
         return vec![Finding::green("peers", "none, as a boot node should")];

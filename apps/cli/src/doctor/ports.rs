@@ -44,7 +44,7 @@ fn free(site: &Site, check: &'static str, bound: io::Result<()>) -> Finding {
 }
 
 /// With a node: whether somebody got through to it.
-fn running(health: &Health) -> Vec<Finding> {
+pub(super) fn running(health: &Health) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(udp) = health.discovery.and_then(|discovery| discovery.udp) {
         findings.push(Finding::green("udp port", format!("the node listens on {udp}")));

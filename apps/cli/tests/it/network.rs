@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -134,11 +134,11 @@ fn they_do_without_v4() {
 #[test]
 fn a_boot_node_that_relays_is_connected_at_once() {
     let boot = Node::start(&["--role", "relay,boot"]);
-    let begun = Instant::now();
     let node = Node::start(&["--bootnodes", &boot.enode]);
+    let begun = Instant::now();
     node.has_peers(1);
-    // A second on a machine that does nothing else; here other tests run beside it.
-    assert!(begun.elapsed() < LONG / 10, "{:?}", begun.elapsed());
+    // A few milliseconds, on a busy machine too: nothing waits for a timer.
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     let shown = peers(boot.home.path());
     assert_eq!(shown.len(), 1);
     assert_eq!(shown[0]["network"]["inbound"], true, "a boot node dials nobody");
