@@ -84,6 +84,8 @@ impl Whisper {
                 ignored_packets: 0,
                 low_pow: 0,
                 dropped_peers: 0,
+                refused: 0,
+                refused_for_clock: 0,
                 relayed: 0,
                 bundles: 0,
                 unacceptable: 0,

@@ -127,7 +127,11 @@ impl Whisper {
         for hash in own {
             self.events.push_back(match errors.iter().find(|error| error.hash == hash) {
                 None => Event::Sent { hash, peer: id },
-                Some(error) => Event::Refused { hash, peer: id, code: error.code },
+                Some(error) => {
+                    self.stats.refused += 1;
+                    self.stats.refused_for_clock += u64::from(error.code == TIME_NOT_SYNCED);
+                    Event::Refused { hash, peer: id, code: error.code }
+                }
             });
         }
         Ok(())

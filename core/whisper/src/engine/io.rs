@@ -258,6 +258,10 @@ pub struct Stats {
     pub low_pow: u64,
     /// Peers that were dropped for a fault.
     pub dropped_peers: u64,
+    /// Envelopes of ours that a peer which confirms did not take.
+    pub refused: u64,
+    /// Of these, how many for a clock, as status-go says it: of every refusal. Many in a row: our clock is wrong.
+    pub refused_for_clock: u64,
     /// Envelopes that were put into packets.
     pub relayed: u64,
     /// Packets of envelopes.

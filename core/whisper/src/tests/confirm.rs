@@ -191,6 +191,7 @@ fn what_a_confirming_peer_took_is_sent_when_it_says_so() {
     }
     let refused = Event::Refused { hash: two.hash(), peer: PeerId(1), code: TIME_NOT_SYNCED };
     assert_eq!(events(&mut engine), [sent(one.hash(), 1), refused], "once");
+    assert_eq!((engine.stats().refused, engine.stats().refused_for_clock), (1, 1));
 }
 
 proptest! {
