@@ -21,10 +21,12 @@
 //! each other. FindNode and ENRRequest, whose answers are long, are answered to proved endpoints only.
 //!
 //! # What a liar can do
-//! Tell of nodes that are not there: they are asked before they are told to others. Fill the table: two places of
-//! a bucket and ten of the table for a /24 or /56, old nodes stay. Name ever closer nodes: a lookup asks
-//! [`MAX_LOOKUP_ASKED`](crate::limits::MAX_LOOKUP_ASKED), and keeps two of a prefix in view. Lie about our address: one vote for a prefix, ten
-//! decide, only in answers to our pings.
+//! Tell of nodes that are not there: they are asked before they are told to others. Fill the table: one place
+//! for an address, whatever its keys, two of a bucket and ten of the table for a /24 or /56; old nodes stay. Name ever
+//! closer nodes: a lookup asks [`MAX_LOOKUP_ASKED`](crate::limits::MAX_LOOKUP_ASKED), and keeps two of a prefix in
+//! view. Name each other alone: a lookup also asks a boot node and some of the table, and one is made every minute.
+//! Lie about our address: one vote for a prefix, only in answers to pings that we made of our own accord; ten and
+//! the majority decide, and against a public address that we say ourselves two thirds.
 //!
 //! ```
 //! use undertone_base::Now;
@@ -118,7 +120,7 @@ impl Config {
 pub enum Walk {
     /// One after another.
     On,
-    /// None but those of a refresh.
+    /// One a minute, and those of a refresh: whoever was led astray at the start finds out.
     #[default]
     Off,
 }

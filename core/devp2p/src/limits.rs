@@ -110,6 +110,13 @@ pub const BUCKET_PER_PREFIX: usize = 2;
 /// Nodes of one prefix of addresses in the table (geth: `tableIPLimit`).
 pub const TABLE_PER_PREFIX: usize = 10;
 
+/// Nodes of one public address in the table. Our choice: keys cost nothing, addresses do.
+pub const TABLE_PER_ADDRESS: usize = 1;
+
+/// Random nodes of the table that a lookup asks before the closest, beside a boot node. Our choice: a lookup that asks
+/// the closest alone is told of hostile nodes alone once it has met some.
+pub const LOOKUP_DETOURS: usize = 2;
+
 /// Requests of a lookup at the same time: Kademlia's α (geth: `alpha`).
 pub const LOOKUP_PARALLEL: usize = 3;
 
@@ -192,6 +199,9 @@ pub const REVALIDATE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Pause between two random lookups. Our choice, as in the fork that status-go runs.
 pub const WALK_INTERVAL: Duration = Duration::from_secs(4);
+
+/// The same while nobody wants to hear of nodes. Our choice: whoever was led astray at the start finds out.
+pub const IDLE_WALK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Nodes of the table are handed to the database (geth: `copyNodesInterval`).
 pub const STORE_INTERVAL: Duration = Duration::from_secs(30);

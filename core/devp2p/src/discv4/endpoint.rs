@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::address::is_lan;
 use crate::enr::Entries;
 
 /// What the record is made of: what the node says by itself, what a router or its operator says, and what others
@@ -19,6 +20,12 @@ pub(super) struct Endpoint {
 impl Endpoint {
     pub(super) const fn new(own: Entries, external: Option<IpAddr>) -> Self {
         Self { own, external, tcp: None, udp: None }
+    }
+
+    /// The public endpoint that the node itself says, of a family.
+    pub(super) fn held(&self, v4: bool) -> Option<SocketAddr> {
+        let own = self.own.discovery(v4).filter(|at| !is_lan(at.ip()))?;
+        Some(SocketAddr::new(own.ip(), self.udp.unwrap_or(own.port())))
     }
 
     /// The entries to sign. An address from outside takes the place of the node's own of either family: a record that

@@ -15,9 +15,9 @@ use super::table::{Entry, Table};
 use super::{Config, DiscoveryError, Event, Input, Network, Transmit, Walk};
 use crate::enr::{LocalRecord, Record};
 use crate::limits::{
-    BUCKET_SIZE, EMPTY_REFRESH, MAX_BOOT_NODES, MAX_DATAGRAMS_OUT, MAX_DISCOVERY_EVENTS, MAX_PINGS_OUT,
-    MAX_STORED, PACKET_LIFETIME, PONG_TIMEOUT, REFRESH_INTERVAL, REVALIDATE_INTERVAL, SEED_AGE, SEEDS,
-    STORE_AFTER, STORE_INTERVAL, THIN_REFRESH, WALK_INTERVAL,
+    BUCKET_SIZE, EMPTY_REFRESH, IDLE_WALK_INTERVAL, MAX_BOOT_NODES, MAX_DATAGRAMS_OUT, MAX_DISCOVERY_EVENTS,
+    MAX_PINGS_OUT, MAX_STORED, PACKET_LIFETIME, PONG_TIMEOUT, REFRESH_INTERVAL, REVALIDATE_INTERVAL,
+    SEED_AGE, SEEDS, STORE_AFTER, STORE_INTERVAL, THIN_REFRESH, WALK_INTERVAL,
 };
 use crate::node_key::NodeId;
 
@@ -63,6 +63,8 @@ pub(super) struct PendingPing {
     pub(super) deadline: Mono,
     /// A Pong takes the node to the front of its bucket, silence removes it.
     pub(super) revalidates: bool,
+    /// We ask because it pinged us: whoever wants to be heard on our endpoint could just ping us.
+    pub(super) invited: bool,
     /// Its own Ping came meanwhile.
     pub(super) heard: bool,
     /// The hash of that Ping, if it still waits for our Pong.
@@ -92,7 +94,7 @@ pub struct Discovery {
     pub(super) ready: bool,
     next_refresh: Mono,
     next_revalidation: Mono,
-    pub(super) next_walk: Mono,
+    last_walk: Mono,
     next_store: Mono,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -122,7 +124,7 @@ impl Discovery {
             ready: false,
             next_refresh: now.mono,
             next_revalidation: now.mono.after(REVALIDATE_INTERVAL),
-            next_walk: now.mono,
+            last_walk: now.mono,
             next_store: now.mono.after(STORE_INTERVAL),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -198,8 +200,8 @@ impl Discovery {
         self.expire_queries(now, rng);
         self.refresh_if_due(now, rng);
         self.revalidate_if_due(now, rng);
-        if self.walk == Walk::On && self.is_idle() && self.ready && self.next_walk <= now.mono {
-            self.next_walk = now.mono.after(WALK_INTERVAL);
+        if self.is_idle() && self.ready && self.walk_at() <= now.mono {
+            self.last_walk = now.mono;
             // An empty queue has room.
             let _ = self.wish(Wish::random(rng), now);
         }
@@ -221,7 +223,7 @@ impl Discovery {
     pub fn poll_timeout(&self) -> Option<Mono> {
         let pings = self.pings.values().map(|ping| ping.deadline).min();
         let queries = self.queries.values().filter_map(Query::deadline).min();
-        let walk = (self.walk == Walk::On && self.is_idle() && self.ready).then_some(self.next_walk);
+        let walk = (self.is_idle() && self.ready).then(|| self.walk_at());
         let refresh = self.is_idle().then_some(self.next_refresh);
         let fixed = Some(self.next_revalidation.min(self.next_store));
         [pings, queries, walk, refresh, fixed].into_iter().flatten().min()
@@ -316,6 +318,7 @@ impl Discovery {
                 hash,
                 deadline: now.mono.after(PONG_TIMEOUT),
                 revalidates: false,
+                invited: false,
                 heard: false,
                 owed: None,
             };
@@ -373,7 +376,8 @@ impl Discovery {
     }
 
     fn count_vote(&mut self, voter: IpAddr, said: SocketAddr, now: Now) {
-        let Some(endpoint) = self.votes.add(voter, said, now.mono) else { return };
+        let held = self.endpoint.held(said.is_ipv4());
+        let Some(endpoint) = self.votes.add(voter, said, held, now.mono) else { return };
         self.event(Event::EndpointPredicted(endpoint));
         // A record that has no room for an address stays as it is.
         let _ = self.update_record();
@@ -411,6 +415,13 @@ impl Discovery {
                 self.bonds.prove(peer(&node.contact), now, age);
             }
         }
+    }
+
+    fn walk_at(&self) -> Mono {
+        self.last_walk.after(match self.walk {
+            Walk::On => WALK_INTERVAL,
+            Walk::Off => IDLE_WALK_INTERVAL,
+        })
     }
 
     fn is_idle(&self) -> bool {

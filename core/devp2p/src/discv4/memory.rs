@@ -119,8 +119,16 @@ pub(super) struct Votes {
 }
 
 impl Votes {
-    /// Counts a statement; gives the endpoint when the majority has changed.
-    pub(super) fn add(&mut self, voter: IpAddr, said: SocketAddr, now: Mono) -> Option<SocketAddr> {
+    /// Counts a statement; gives the endpoint when the majority has changed. More than half of all voters decide; against
+    /// `held`, the public endpoint that the node itself believes in, or else what was predicted before, it takes more than
+    /// two thirds: a table may hold as many liars as others, but when we moved, all say so.
+    pub(super) fn add(
+        &mut self,
+        voter: IpAddr,
+        said: SocketAddr,
+        held: Option<SocketAddr>,
+        now: Mono,
+    ) -> Option<SocketAddr> {
         if check_relay(voter, said.ip()).is_err() || said.port() == 0 {
             return None;
         }
@@ -139,7 +147,14 @@ impl Votes {
         }
         let (winner, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
         let slot = self.predicted.get_mut(usize::from(said.is_ipv6()))?;
-        if count < MIN_VOTES || *slot == Some(winner) {
+        let all = self.votes.iter().filter(|(_, vote, _)| vote.is_ipv4() == said.is_ipv4()).count();
+        let contradicts = held.or(*slot).is_some_and(|held| held != winner);
+        let enough = if contradicts {
+            count.saturating_mul(3) > all.saturating_mul(2)
+        } else {
+            count.saturating_mul(2) > all
+        };
+        if count < MIN_VOTES || !enough || *slot == Some(winner) {
             return None;
         }
         *slot = Some(winner);
@@ -169,25 +184,38 @@ mod tests {
         let said: SocketAddr = "6.6.6.6:666".parse().unwrap();
         let mut votes = Votes::default();
         for n in 0..200_u8 {
-            assert_eq!(votes.add(IpAddr::from([9, 9, 9, n]), said, at(1)), None);
+            assert_eq!(votes.add(IpAddr::from([9, 9, 9, n]), said, None, at(1)), None);
         }
         assert_eq!(votes.len(), 1);
         let outcomes: Vec<_> =
-            (0..9_u8).map(|n| votes.add(IpAddr::from([8, 8, n, 1]), said, at(2))).collect();
+            (0..9_u8).map(|n| votes.add(IpAddr::from([8, 8, n, 1]), said, None, at(2))).collect();
         assert_eq!(outcomes[..8], [None; 8]);
         assert_eq!(outcomes[8], Some(said));
-        assert_eq!(votes.add(IpAddr::from([8, 9, 1, 1]), said, at(3)), None, "said already");
+        assert_eq!(votes.add(IpAddr::from([8, 9, 1, 1]), said, None, at(3)), None, "said already");
         // What is old does not count.
         let other: SocketAddr = "7.7.7.7:777".parse().unwrap();
-        assert_eq!((0..9_u8).find_map(|n| votes.add(IpAddr::from([5, 5, n, 1]), other, at(400))), None);
-        assert_eq!(votes.add(IpAddr::from([5, 5, 100, 1]), other, at(400)), Some(other));
+        assert_eq!((0..9_u8).find_map(|n| votes.add(IpAddr::from([5, 5, n, 1]), other, None, at(400))), None);
+        assert_eq!(votes.add(IpAddr::from([5, 5, 100, 1]), other, None, at(400)), Some(other));
         for special in ["127.0.0.1:1", "10.0.0.1:1", "0.0.0.0:1", "224.0.0.1:1", "7.7.7.8:0"] {
-            assert!(
-                (0..20_u8).all(|n| votes
-                    .add(IpAddr::from([4, 4, n, 1]), special.parse().unwrap(), at(500))
-                    .is_none())
-            );
+            assert!((0..20_u8).all(|n| {
+                votes.add(IpAddr::from([4, 4, n, 1]), special.parse().unwrap(), None, at(500)).is_none()
+            }));
         }
+    }
+
+    #[test]
+    fn against_what_a_node_says_itself_two_thirds_must_agree() {
+        let [own, false_one]: [SocketAddr; 2] =
+            ["5.6.7.8:30303", "6.6.6.6:666"].map(|at| at.parse().unwrap());
+        let mut votes = Votes::default();
+        let mut say = |n: u8, said| votes.add(IpAddr::from([8, 8, n, 1]), said, Some(own), at(1));
+        assert_eq!((0..10).find_map(|n| say(n, own)), Some(own), "agreement is no news but once");
+        // Twenty of thirty are not enough, twenty-one of thirty-one are.
+        assert_eq!((10..30).find_map(|n| say(n, false_one)), None);
+        assert_eq!(say(30, false_one), Some(false_one));
+        // Back to its own words it takes half.
+        assert_eq!((31..42).find_map(|n| say(n, own)), None);
+        assert_eq!(say(42, own), Some(own));
     }
 
     #[test]
@@ -197,7 +225,7 @@ mod tests {
             let ip = IpAddr::from((n.wrapping_mul(0x0101) | 0x0400_0000).to_be_bytes());
             bonds.prove((NodeId::from_bytes([7; 32]), ip), Now::default(), Duration::ZERO);
             limit.allow(SocketAddr::new(ip, 1), 5, at(1));
-            votes.add(ip, "6.6.6.6:6".parse().unwrap(), at(1));
+            votes.add(ip, "6.6.6.6:6".parse().unwrap(), None, at(1));
         }
         assert_eq!((bonds.len(), limit.len(), votes.len()), (MAX_BONDS, MAX_LIMITED, MAX_VOTES));
         bonds.expire(at(24 * 3600));

@@ -11,10 +11,11 @@ use super::contact::Contact;
 use super::machine::{Discovery, expiration, peer};
 use super::memory::Peer;
 use super::packet::Packet;
+use super::table::Entry;
 use super::{DiscoveryError, Event};
 use crate::limits::{
-    BUCKET_PER_PREFIX, BUCKET_SIZE, LOOKUP_PARALLEL, MAX_LOOKUP_ASKED, MAX_LOOKUPS, MAX_RECORD_REQUESTS,
-    RESPONSE_TIMEOUT, SETTLE_TIME,
+    BUCKET_PER_PREFIX, BUCKET_SIZE, LOOKUP_DETOURS, LOOKUP_PARALLEL, MAX_LOOKUP_ASKED, MAX_LOOKUPS,
+    MAX_RECORD_REQUESTS, RESPONSE_TIMEOUT, SETTLE_TIME,
 };
 use crate::node_key::NodeId;
 
@@ -98,6 +99,8 @@ impl Wish {
 pub(super) struct Lookup {
     wish: Wish,
     target: NodeId,
+    /// Asked before all others: a boot node, in turn, and some of the table, wherever they are.
+    detours: Vec<Contact>,
     /// Closest first, at most k.
     closest: Vec<Contact>,
     asked: BTreeSet<NodeId>,
@@ -125,11 +128,17 @@ impl Lookup {
         if self.running >= LOOKUP_PARALLEL || self.asked.len() >= MAX_LOOKUP_ASKED {
             return None;
         }
-        let next = self.closest.iter().find(|contact| !self.asked.contains(contact.id()))?.clone();
+        let all = self.detours.iter().chain(&self.closest);
+        let next = all.into_iter().find(|contact| !self.asked.contains(contact.id()))?.clone();
         self.asked.insert(*next.id());
         self.running = self.running.saturating_add(1);
         Some(next)
     }
+}
+
+/// A number out of a target, which is random in a random lookup.
+fn seed(target: &NodeId) -> u64 {
+    target.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 impl Discovery {
@@ -187,9 +196,16 @@ impl Discovery {
     fn begin(&self, wish: Wish) -> Lookup {
         let target = NodeId::from_bytes(keccak256(&wish.target));
         let closest = self.table.closest(&target, |_| true);
-        let closest = closest.into_iter().map(|entry| entry.contact.clone()).collect();
+        let contacts =
+            |entries: Vec<&Entry>| entries.into_iter().map(|entry| entry.contact.clone()).collect();
+        let closest = contacts(closest);
+        let mut detours: Vec<Contact> = contacts(self.table.some(seed(&target), LOOKUP_DETOURS));
+        let turn = usize::try_from(self.next_query).unwrap_or_default().checked_rem(self.boot.len());
+        detours.extend(
+            turn.and_then(|turn| self.boot.get(turn)).filter(|boot| self.allowed(boot.address.ip())).cloned(),
+        );
         let (asked, answered) = (BTreeSet::new(), BTreeSet::new());
-        Lookup { wish, target, closest, asked, answered, running: 0 }
+        Lookup { wish, target, detours, closest, asked, answered, running: 0 }
     }
 
     fn end_lookup(&mut self, now: Now) {

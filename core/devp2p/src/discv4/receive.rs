@@ -124,7 +124,7 @@ impl Discovery {
             return Err(DiscoveryError::Limited);
         }
         let pending = self.ping(&ping.contact, now, Some(ping.len)).ok_or(DiscoveryError::Limited)?;
-        pending.heard = true;
+        (pending.invited, pending.heard) = (true, true);
         pending.owed = Some(ping.hash);
         Ok(())
     }
@@ -135,7 +135,8 @@ impl Discovery {
         if self.pings.get(&peer).is_none_or(|ping| ping.hash != ping_hash || ping.deadline < now.mono) {
             return Err(DiscoveryError::Unsolicited);
         }
-        let Some(PendingPing { contact: asked, revalidates, heard, owed, .. }) = self.pings.remove(&peer)
+        let Some(PendingPing { contact: asked, revalidates, invited, heard, owed, .. }) =
+            self.pings.remove(&peer)
         else {
             return Err(DiscoveryError::Unsolicited);
         };
@@ -158,7 +159,9 @@ impl Discovery {
             self.found(&contact);
         }
         self.event(Event::Pong { contact: contact.clone(), offset_ms: clock_offset(now, expiration) });
-        self.vote(contact.address.ip(), &to, now);
+        if !invited {
+            self.vote(contact.address.ip(), &to, now);
+        }
         self.fetch_if_newer(&contact, enr_seq, now);
         self.proved(&peer, now);
         Ok(())

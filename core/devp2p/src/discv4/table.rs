@@ -8,7 +8,7 @@ use super::contact::{Contact, pick};
 use crate::enr::Record;
 use crate::limits::{
     BUCKET_PER_PREFIX, BUCKET_SIZE, BUCKETS, MAX_FIND_FAILURES, MIN_FOR_FAILURES, REPLACEMENTS,
-    TABLE_PER_PREFIX,
+    TABLE_PER_ADDRESS, TABLE_PER_PREFIX,
 };
 use crate::node_key::NodeId;
 
@@ -56,8 +56,8 @@ struct Bucket {
     replacements: Vec<Contact>,
 }
 
-/// At most 17 buckets of 16 nodes and 10 replacements. A prefix of addresses has few places ([`BUCKET_PER_PREFIX`],
-/// [`TABLE_PER_PREFIX`]), private addresses excepted; a full bucket keeps whom it has, because old nodes that
+/// At most 17 buckets of 16 nodes and 10 replacements. An address has one place, and a prefix of addresses few
+/// ([`TABLE_PER_ADDRESS`], [`BUCKET_PER_PREFIX`], [`TABLE_PER_PREFIX`]), private addresses excepted; a full bucket keeps whom it has, because old nodes that
 /// answer are worth more than new ones.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
@@ -109,6 +109,7 @@ impl Table {
     /// A node with a proved endpoint: to the front, if there is room. Whether it answered a ping just now, or
     /// pinged us, decides whether others are told of it.
     pub(super) fn add_verified(&mut self, contact: Contact, now: Mono, heard: Heard) {
+        self.clear_rumours(&contact);
         let index = self.index(&contact.id);
         let found = self.get(&contact.id).map(|entry| entry.contact.address.ip());
         match found {
@@ -118,10 +119,35 @@ impl Table {
         }
     }
 
+    /// Who is really at an address is not kept out by keys that others made up for it.
+    fn clear_rumours(&mut self, contact: &Contact) {
+        let ip = contact.address.ip();
+        if is_lan(ip) {
+            return;
+        }
+        let stays = |other: &Contact| other.id == contact.id || other.address.ip() != ip;
+        for bucket in &mut self.buckets {
+            bucket.entries.retain(|entry| entry.live > 0 || stays(&entry.contact));
+            bucket.replacements.retain(stays);
+        }
+    }
+
     /// The last node of a random bucket that has one.
     pub(super) fn least_recent(&self, rng: &mut (impl CryptoRng + ?Sized)) -> Option<&Contact> {
         let filled: Vec<_> = self.buckets.iter().filter_map(|bucket| bucket.entries.last()).collect();
         filled.get(pick(rng, filled.len())).map(|entry| &entry.contact)
+    }
+
+    /// Some nodes that answered a ping, as `seed` chooses.
+    pub(super) fn some(&self, seed: u64, count: usize) -> Vec<&Entry> {
+        let mut live: Vec<_> = self.iter().filter(|entry| entry.live > 0).collect();
+        let mut some = Vec::new();
+        while some.len() < count && !live.is_empty() {
+            let len = u64::try_from(live.len()).unwrap_or(u64::MAX);
+            let at = seed.checked_rem(len).and_then(|at| usize::try_from(at).ok()).unwrap_or_default();
+            some.push(live.swap_remove(at));
+        }
+        some
     }
 
     /// The node answered a ping.
@@ -215,8 +241,17 @@ impl Table {
             let entries = bucket.entries.iter().map(|entry| &entry.contact).filter(same).count();
             entries.saturating_add(bucket.replacements.iter().filter(same).count())
         };
+        let twin = |other: &&Contact| other.id != contact.id && other.address.ip() == ip;
+        if self.contacts().filter(twin).count() >= TABLE_PER_ADDRESS {
+            return false;
+        }
         let here = self.buckets.get(index).map_or(0, count);
         here < BUCKET_PER_PREFIX && self.buckets.iter().map(count).sum::<usize>() < TABLE_PER_PREFIX
+    }
+
+    fn contacts(&self) -> impl Iterator<Item = &Contact> {
+        let entries = self.iter().map(|entry| &entry.contact);
+        entries.chain(self.buckets.iter().flat_map(|bucket| &bucket.replacements))
     }
 
     /// 0 for log distances up to 240, else the distance minus 240.
@@ -255,6 +290,31 @@ mod tests {
             local.add_seen(contact(n, "127.0.0.1"), Mono::ZERO);
         }
         assert!(local.len() > TABLE_PER_PREFIX, "{}", local.len());
+    }
+
+    #[test]
+    fn an_address_has_one_place_whatever_the_keys() {
+        let mut table = table();
+        for n in 0..200 {
+            table.add_seen(contact(n, "9.9.9.9"), Mono::ZERO);
+            table.add_verified(contact(n, "9.9.9.9"), Mono::ZERO, Heard::Pong);
+        }
+        assert_eq!((table.len(), table.replacements()), (1, 0));
+        // Whoever is there already may move, but not to where another is.
+        table.add_seen(contact(500, "9.9.8.8"), Mono::ZERO);
+        table.add_verified(contact(500, "9.9.9.9"), Mono::ZERO, Heard::Pong);
+        let at = table.get(&contact(500, "9.9.9.9").id).unwrap().contact.address;
+        assert_eq!(at, "9.9.8.8:30303".parse().unwrap());
+    }
+
+    #[test]
+    fn a_key_made_up_for_an_address_keeps_nobody_out() {
+        let (mut table, honest) = (table(), contact(1, "11.0.0.1"));
+        table.add_seen(contact(2, "11.0.0.1"), Mono::ZERO);
+        table.add_seen(honest.clone(), Mono::ZERO);
+        assert!(table.get(&honest.id).is_none(), "a rumour against a rumour: the first stays");
+        table.add_verified(honest.clone(), Mono::ZERO, Heard::Pong);
+        assert_eq!(table.iter().map(|entry| entry.contact.clone()).collect::<Vec<_>>(), [honest]);
     }
 
     #[test]

@@ -41,6 +41,19 @@ impl Entries {
         }
     }
 
+    /// Address and discovery port of a family, when both are there.
+    pub(crate) fn discovery(&self, v4: bool) -> Option<SocketAddr> {
+        let octets =
+            |key: &[u8]| rlp::string(&mut self.0.get(key)?.as_slice(), "ip").ok().map(<[u8]>::to_vec);
+        let port = |key: &[u8]| u16_of(self.0.get(key)?);
+        if v4 {
+            let ip: [u8; 4] = octets(b"ip")?.try_into().ok()?;
+            return Some(SocketAddr::from((ip, port(b"udp")?)));
+        }
+        let ip: [u8; 16] = octets(b"ip6")?.try_into().ok()?;
+        Some(SocketAddr::from((ip, port(b"udp6").or_else(|| port(b"udp"))?)))
+    }
+
     /// Adds `tcp`.
     #[must_use]
     pub fn with_tcp(self, port: u16) -> Self {

@@ -12,7 +12,7 @@ use undertone_devp2p::discv4::{
 };
 use undertone_devp2p::enr::{Entries, LocalRecord, Record};
 use undertone_devp2p::limits::{MAX_LIMITED, MAX_PINGS_OUT};
-use undertone_devp2p::{Enode, NodeKey};
+use undertone_devp2p::{Enode, NodeId, NodeKey};
 use undertone_support::rng;
 
 use crate::net::{Net, address, key, local, start};
@@ -89,6 +89,39 @@ fn a_lookup_finds_a_node_by_its_key_and_a_walk_goes_on() {
     let walked =
         net.events.iter().filter(|(at, e)| *at == address(9) && matches!(e, Event::NodeFound { .. }));
     assert!(walked.count() > 100);
+}
+
+#[test]
+fn a_lookup_asks_a_boot_node_however_many_are_closer() {
+    let mut net = Net::new(7);
+    for n in 0..30 {
+        net.add(n, &[boot(0)]);
+    }
+    net.run(secs(60));
+    let far = |target: &[u8; 64]| {
+        let id = undertone_crypto::keccak256(target);
+        let away = |n: usize| -> Vec<u8> {
+            NodeId::of(&key(n).public()).as_bytes().iter().zip(id).map(|(a, b)| a ^ b).collect()
+        };
+        (1..30).filter(|n| away(*n) < away(0)).count() > 20
+    };
+    let target = (0..=u8::MAX).map(|n| [n; 64]).find(far).unwrap();
+    let sent = |net: &Net| net.bytes[&(address(9), address(0))];
+    let before = sent(&net);
+    let node = net.nodes.get_mut(&address(9)).unwrap();
+    node.handle(net.now, Input::Lookup { id: 1, target }, &mut net.rng).unwrap();
+    net.run(Duration::from_millis(900));
+    assert!(sent(&net) > before);
+}
+
+#[test]
+fn who_wants_no_nodes_looks_around_once_a_minute_all_the_same() {
+    let mut net = thirty(8);
+    net.events.clear();
+    net.run(secs(125));
+    let found =
+        net.events.iter().filter(|(at, event)| *at == address(9) && matches!(event, Event::NodeFound { .. }));
+    assert!((2..100).contains(&found.count()), "two lookups find nodes, of a bucket each");
 }
 
 #[test]
@@ -208,6 +241,13 @@ impl Alone {
     }
 
     /// The peer proves its endpoint.
+    /// Our ping to a node, made of our own accord.
+    fn ask(&mut self, n: usize, at: SocketAddr) -> Signed {
+        let contact = Contact::new(key(n).public(), at, 30303);
+        self.node.handle(self.now, Input::Ping(contact), &mut self.rng).unwrap();
+        self.sent().pop().unwrap().2
+    }
+
     fn prove(&mut self, key: &NodeKey, from: SocketAddr) {
         self.tell(key, from, &self.ping(from)).unwrap();
         let challenge = self.sent().pop().unwrap().2;
@@ -412,11 +452,17 @@ fn pings_do_not_move_our_endpoint() {
     assert_eq!((alone.events(), alone.node.sizes().votes), (vec![], 0));
     alone.pass(secs(6));
     alone.sent();
+    // Nor does who pings first, and then answers our ping.
+    for n in 160..180 {
+        alone.tell(&key(n), address(n), &alone.ping(address(n))).unwrap();
+        let challenge = alone.sent().pop().unwrap().2;
+        alone.tell(&key(n), address(n), &alone.pong(challenge.hash, liar)).unwrap();
+    }
+    assert_eq!(alone.node.sizes().votes, 0);
     // Pongs of one prefix neither, from however many keys.
     let solicited = |alone: &mut Alone, n: usize, from: SocketAddr| {
-        alone.tell(&key(n), from, &alone.ping(from)).unwrap();
-        let challenge = alone.sent().pop().unwrap().2;
-        alone.tell(&key(n), from, &alone.pong(challenge.hash, liar)).unwrap();
+        let asked = alone.ask(n, from);
+        alone.tell(&key(n), from, &alone.pong(asked.hash, liar)).unwrap();
     };
     for n in 0..40_u8 {
         solicited(&mut alone, 200 + usize::from(n), SocketAddr::from(([34, 9, 9, n + 1], 30303)));
@@ -440,10 +486,9 @@ fn an_external_address_is_stronger_than_a_prediction() {
     alone.node.handle(alone.now, Input::ExternalAddress(Some(ip)), &mut alone.rng).unwrap();
     assert!(matches!(alone.events()[..], [Event::RecordChanged(_)]));
     for n in 300..320 {
-        alone.tell(&key(n), address(n), &alone.ping(address(n))).unwrap();
-        let challenge = alone.sent().pop().unwrap().2;
+        let asked = alone.ask(n, address(n));
         let said = "35.5.5.5:5".parse().unwrap();
-        alone.tell(&key(n), address(n), &alone.pong(challenge.hash, said)).unwrap();
+        alone.tell(&key(n), address(n), &alone.pong(asked.hash, said)).unwrap();
     }
     assert!(alone.events().iter().any(|event| matches!(event, Event::EndpointPredicted(_))));
     assert_eq!(alone.node.record().address(), Some(ip));
