@@ -57,7 +57,7 @@ pub const V5_WALK_INTERVAL: Duration = Duration::from_secs(4);
 
 /// Pause between two look-ups of discovery v5 while it has sessions with fewer nodes than a bucket holds, doubled up to
 /// [`V5_THIN_INTERVAL_MAX`] while nobody new is found. Our choice.
-pub const V5_THIN_INTERVAL: Duration = Duration::from_millis(500);
+pub const V5_THIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Longest such pause. Our choice: as v4 fills a thin table.
 pub const V5_THIN_INTERVAL_MAX: Duration = Duration::from_secs(30);
