@@ -84,8 +84,7 @@ fn trial(path: &str, unshare: &[&str]) -> Result<Option<String>> {
 }
 
 fn within(path: &str, unshare: &[&str]) -> Result<End> {
-    let test = built(&["test", "-p", "undertone-nat", "--test", "netns", "--no-run"], "netns")?;
-    let node = built(&["build", "-p", "undertone-cli"], "undertone")?;
+    let (test, node) = built()?;
     let mut command = Command::new("unshare");
     // It ends when its stdin does: with us, even when we are killed.
     command.args(unshare).arg(test).stdin(Stdio::piped());
@@ -100,22 +99,30 @@ fn within(path: &str, unshare: &[&str]) -> Result<End> {
     Ok(End::Ran(outcome.counts))
 }
 
-/// Builds and says where cargo put the program of this target.
-fn built(args: &[&str], target: &str) -> Result<PathBuf> {
-    let output = cargo::command(&[args, &["--message-format", "json-render-diagnostics"]].concat())?
+/// Builds the test and the program `undertone`; says where cargo put them. With the features of the whole workspace, so
+/// that after `cargo test --workspace` nothing is left to build.
+fn built() -> Result<(PathBuf, PathBuf)> {
+    const ARGS: [&str; 7] = ["test", "--workspace", "--no-run", "--test", "netns", "--test", "it"];
+    let output = cargo::command(&[&ARGS[..], &["--message-format", "json-render-diagnostics"]].concat())?
         .stderr(Stdio::inherit())
         .output()
         .context("starting cargo")?;
     if !output.status.success() {
-        bail!("`cargo {}` failed, see above", args.join(" "));
+        bail!("`cargo {}` failed, see above", ARGS.join(" "));
     }
-    let messages = String::from_utf8(output.stdout)?;
-    messages
+    let messages: Vec<Value> = String::from_utf8(output.stdout)?
         .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message.pointer("/target/name").and_then(Value::as_str) == Some(target))
-        .find_map(|message| message.get("executable").and_then(Value::as_str).map(PathBuf::from))
-        .with_context(|| format!("cargo built no program `{target}`"))
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let program = |name: &str, test: bool| {
+        messages
+            .iter()
+            .filter(|message| message.pointer("/target/name").and_then(Value::as_str) == Some(name))
+            .filter(|message| message.pointer("/profile/test").and_then(Value::as_bool) == Some(test))
+            .find_map(|message| message.get("executable").and_then(Value::as_str).map(PathBuf::from))
+            .with_context(|| format!("cargo built no program `{name}`"))
+    };
+    Ok((program("netns", true)?, program("undertone", false)?))
 }
 
 /// Users other than root often lack the directories of these programs.
