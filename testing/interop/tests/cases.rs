@@ -29,7 +29,8 @@ pub(crate) fn all() -> Vec<Case> {
         Geth company: our_trusted_geth_passes_the_limit, our_distrusted_geth_goes, our_static_geths_pass_the_limit,
             a_banned_geth_stays_out, our_boot_geth_is_dialled, we_dial_a_geth_that_we_discovered;
         Geth discovery: we_bond_with_geth, geth_bonds_with_us, geth_finds_our_new_port_in_our_record,
-            two_geths_meet_through_us, we_meet_a_geth_through_geth, our_node_finds_geth, geth_finds_our_node;
+            two_geths_meet_through_us, we_meet_a_geth_through_geth, our_node_finds_geth, geth_finds_our_node,
+            two_geths_meet_through_our_boot_node, our_node_remembers_geth;
         Geth status: what_geth_announces_and_changes, what_we_announce_and_change, geth_with_its_default_pow;
         Geth envelopes: symmetric_to_geth, symmetric_from_geth, asymmetric_to_geth, asymmetric_from_geth,
             sizes_to_geth, sizes_from_geth, unsigned_from_geth;

@@ -129,6 +129,53 @@ pub(super) fn geth_finds_our_node() -> Result<()> {
     ours.stop()
 }
 
+/// Our node, as `bootnode` runs it: it dials nobody, and two geths that know its discovery alone meet.
+pub(super) fn two_geths_meet_through_our_boot_node() -> Result<()> {
+    let boot = Ours::with(Role::Relay, |config| {
+        config.dials = false;
+        config.discovery = Some(DiscoveryOptions::default());
+    })?;
+    let record = boot.record().context("no record")?;
+    let one = finding(vec![record.to_enode()])?;
+    let two = finding(vec![record.to_enode()])?;
+    let met = until(MET, || one.has_peer(two.enode.key()) && two.has_peer(one.enode.key()));
+    ensure!(met, "they did not meet: {:?} and {:?}", one.shh_peers()?, two.shh_peers()?);
+    let dialled = boot.peers().into_iter().find(|peer| peer.direction == Direction::Dialled);
+    ensure!(dialled.is_none(), "it dialled: {dialled:?}");
+    boot.stop()
+}
+
+/// A geth that brought us something is dialled when we start again, knowing nobody but from our own directory.
+pub(super) fn our_node_remembers_geth() -> Result<()> {
+    let geth = still(Vec::new())?;
+    let home = tempfile::tempdir()?;
+    let key = node_key()?;
+    let at_home = |boot| {
+        Ours::with(Role::Client, |config| {
+            let mut discovery = DiscoveryOptions::default();
+            discovery.boot = boot;
+            config.discovery = Some(discovery);
+            config.home = Some(home.path().to_owned());
+            config.key = key.clone();
+        })
+    };
+    let mut ours = at_home(vec![geth.enode.clone()])?;
+    ours.await_peer(&geth.enode)?;
+    ours.listen(&public(TALK)?)?;
+    there_and_back(&geth, &mut ours, "first")?;
+    let useful = || ours.peers().iter().any(|peer| peer.usefulness > 0);
+    ensure!(until(DEADLINE, useful), "geth is not of use: {:?}", ours.peers());
+    ours.stop()?;
+    ensure!(until(DEADLINE, || geth.shh_peers().is_ok_and(|peers| peers.is_empty())), "geth did not notice");
+
+    let mut ours = at_home(Vec::new())?;
+    let peer = ours.await_peer(&geth.enode)?;
+    ensure!(peer.direction == Direction::Dialled, "{peer:?}");
+    ours.listen(&public(TALK)?)?;
+    there_and_back(&geth, &mut ours, "second")?;
+    ours.stop()
+}
+
 /// A node of ours that finds others, starting from these.
 fn found_from(boot: Vec<Enode>) -> Result<Ours> {
     Ours::with(Role::Client, |config| {
