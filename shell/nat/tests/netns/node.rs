@@ -1,5 +1,6 @@
 //! What is shown with the program `undertone`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -54,6 +55,15 @@ impl Node {
         assert!(ok, "{:?} instead of {wanted}: {}", latest(), self.program.trouble());
     }
 
+    /// Waits until its own record, which it keeps on disk, has this address: as RLP, a key of two and a value of four
+    /// bytes.
+    fn until_recorded(&self, ip: [u8; 4]) {
+        let pair = [&b"\x82ip\x84"[..], &ip].concat();
+        let file = format!("{}/nodes", home(self.place));
+        let has = || fs::read(&file).is_ok_and(|bytes| bytes.windows(pair.len()).any(|part| part == pair));
+        assert!(until(LONG, has), "no record with {ip:?}: {}", self.program.trouble());
+    }
+
     /// What `undertone peers` says, when it has all of these words.
     fn until_peers(&self, words: &[&str]) -> String {
         let mut said = String::new();
@@ -97,6 +107,8 @@ fn joined_through_a_public_one(lab: &Lab, binary: &Path) {
     let (one, two) = (behind("peer1", "upnp"), behind("peer2", "pmp"));
     one.until_address("@11.0.1.11:30303");
     two.until_address("@11.0.2.12:30303");
+    one.until_recorded([11, 0, 1, 11]);
+    two.until_recorded([11, 0, 2, 12]);
     for router in [&lab.router1, &lab.router2] {
         assert_eq!(router.mappings().len(), 2);
     }
