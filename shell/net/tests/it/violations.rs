@@ -5,7 +5,7 @@
 //! | row | test here | on the machine (`devp2p::session`) |
 //! |---|---|---|
 //! | garbage or undecryptable auth, wrong sizes, bad key or signature: silent | `bad_auths_are_closed_without_a_word`, `points::*` | `auth_packets_that_geth_refuses_are_refused` |
-//! | connection silent: closed after 5 s | `a_silent_connection_is_closed_after_five_seconds` | `before_keys` |
+//! | connection silent: closed after 5 s | `a_silent_connection_is_closed_after_the_handshake_budget` | `before_keys` |
 //! | no Hello within 5 s: closed, no Disconnect | `without_a_hello_the_link_is_closed_after_five_seconds` | `server_behaviour` |
 //! | Hello with another key: 0x09 | `hellos_that_cannot_be_are_answered_with_their_reason` | `server_behaviour` |
 //! | Hello key zero or not 64 bytes: 0x07, uncompressed | same | `server_behaviour` |
@@ -109,7 +109,7 @@ async fn bad_auths_are_closed_without_a_word() {
 
 /// The clock is moved by hand, the timers' too.
 #[tokio::test(start_paused = true)]
-async fn a_silent_connection_is_closed_after_five_seconds() {
+async fn a_silent_connection_is_closed_after_the_handshake_budget() {
     let (bob, hand) = by_hand(config(2)).await;
     let mut stream = connect(&bob).await;
     hand.pass(Duration::from_millis(4_999)).await;
