@@ -21,13 +21,30 @@ pub(crate) enum Origin {
 #[derive(Clone, Debug)]
 struct Entry {
     envelope: Envelope,
-    /// Position in the order of arrival; [`HELD`] while it is held.
-    seq: u64,
-    origin: Origin,
+    place: Place,
 }
 
+/// Position in the order of arrival, and in the lowest bit whose it is: a byte of its own would cost eight.
+#[derive(Clone, Copy, Debug)]
+struct Place(u64);
+
 /// No position: a number that no count of arrivals reaches.
-const HELD: u64 = u64::MAX;
+const HELD: u64 = u64::MAX >> 1;
+
+impl Place {
+    const fn new(seq: u64, origin: Origin) -> Self {
+        Self(seq << 1 | matches!(origin, Origin::Local) as u64)
+    }
+
+    /// [`HELD`] while it is held.
+    const fn seq(self) -> u64 {
+        self.0 >> 1
+    }
+
+    const fn origin(self) -> Origin {
+        if self.0 & 1 == 1 { Origin::Local } else { Origin::Remote }
+    }
+}
 
 /// Envelopes by slot, hash, expiry and arrival.
 ///
@@ -96,7 +113,7 @@ impl Pool {
 
     pub(crate) fn get(&self, slot: Slot) -> Option<(&Envelope, Origin)> {
         let entry = self.entries.get(usize::try_from(slot).ok()?)?.as_ref()?;
-        Some((&entry.envelope, entry.origin))
+        Some((&entry.envelope, entry.place.origin()))
     }
 
     /// Arrivals from `seq` on. Held envelopes are not among them.
@@ -138,7 +155,7 @@ impl Pool {
         self.by_hash.insert((short(&envelope.hash()), slot));
         self.by_expiry.insert((envelope.header().expiry, slot));
         if let Some(entry) = self.entry(slot) {
-            *entry = Some(Entry { envelope, seq: HELD, origin });
+            *entry = Some(Entry { envelope, place: Place::new(HELD, origin) });
         }
         match held_until {
             Some(due) => {
@@ -203,7 +220,8 @@ impl Pool {
     }
 
     fn remove(&mut self, slot: Slot) -> Option<Removed> {
-        let Entry { envelope, seq, origin } = self.entry(slot)?.take()?;
+        let Entry { envelope, place } = self.entry(slot)?.take()?;
+        let (seq, origin) = (place.seq(), place.origin());
         self.free.push(slot);
         self.bytes = self.bytes.saturating_sub(envelope.bytes().len());
         self.by_hash.remove(&(short(&envelope.hash()), slot));
@@ -220,7 +238,7 @@ impl Pool {
     fn arrive(&mut self, slot: Slot) {
         let seq = self.next_seq;
         if let Some(Some(entry)) = self.entry(slot) {
-            entry.seq = seq;
+            entry.place = Place::new(seq, entry.place.origin());
             self.next_seq += 1;
             self.arrival.insert(seq, slot);
         }
@@ -236,7 +254,7 @@ const fn low_water(limit: usize) -> usize {
 }
 
 fn worth(entry: &Entry, now: u32) -> f64 {
-    match entry.origin {
+    match entry.place.origin() {
         Origin::Local => f64::INFINITY,
         Origin::Remote => {
             let left = entry.envelope.header().expiry.saturating_sub(now).saturating_add(1);
