@@ -1,0 +1,189 @@
+//! Random schedules over several people with several devices each, on a network that loses, repeats and reorders,
+//! beside Mallory, who knows everything public.
+//!
+//! What must hold, whatever the schedule:
+//! - what is opened is what was sent, by whom it says, for one of its recipients' devices, and by the ratchet once;
+//! - what is refused is refused with a typed error, and without a single write;
+//! - no message key and no ephemeral key is used for two messages;
+//! - when the network heals, two round trips lead two devices to one session that both use.
+//!
+//! Each run says how often each kind of step and each bound was hit, and fails where one was never.
+
+mod device;
+mod mallory;
+mod world;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use rand_core::Rng;
+use undertone_support::ChaCha20Rng;
+
+use self::world::World;
+
+/// How often something happened.
+type Counts = BTreeMap<String, u64>;
+
+fn count(counts: &mut Counts, what: impl Into<String>) {
+    *counts.entry(what.into()).or_default() += 1;
+}
+
+/// A number below `n`, which is not 0.
+fn below(rng: &mut ChaCha20Rng, n: usize) -> usize {
+    usize::try_from(rng.next_u64() % u64::try_from(n).unwrap()).unwrap()
+}
+
+/// What a schedule is like.
+#[derive(Clone, Copy, Debug)]
+struct Profile {
+    steps: usize,
+    people: usize,
+    /// Devices of each at the start.
+    devices: usize,
+    /// Per cent of copies that never arrive.
+    loss: usize,
+    /// How far a copy can be overtaken.
+    window: usize,
+    /// Weight of state losses among the steps.
+    amnesia: usize,
+    /// Messages of one burst; 0 for a schedule without.
+    burst: usize,
+    /// At which step Mallory opens more sessions than are kept; beyond the last for a schedule without.
+    crowd_at: usize,
+}
+
+impl Profile {
+    fn short(rng: &mut ChaCha20Rng) -> Self {
+        Self {
+            steps: 60,
+            people: 2 + below(rng, 3),
+            devices: 1 + below(rng, 3),
+            loss: below(rng, 51),
+            window: [1, 4, 32, 2_000][below(rng, 4)],
+            amnesia: 1 + below(rng, 4),
+            burst: 0,
+            crowd_at: usize::MAX,
+        }
+    }
+
+    /// Every fifth has a person who loses state all the time, which fills what is remembered of one identity, and
+    /// every fifth one a network that is silent for long, which fills what is kept of skipped messages.
+    fn long(rng: &mut ChaCha20Rng, seed: u64) -> Self {
+        let (forgetful, silent) = (seed.is_multiple_of(5), seed % 5 == 1);
+        Self {
+            steps: 2_500,
+            people: if forgetful || silent { 2 } else { 2 + below(rng, 3) },
+            devices: if silent { 1 } else { 1 + below(rng, 3) },
+            loss: if silent { 5 } else { below(rng, 51) },
+            window: 2_000,
+            amnesia: if forgetful { 40 } else { 2 },
+            burst: if silent { 990 } else { 0 },
+            crowd_at: if forgetful { 1_000 } else { usize::MAX },
+        }
+    }
+}
+
+/// Runs the schedules of these seeds on two threads and adds up what they hit.
+fn run(seeds: Range<u64>, profile: fn(&mut ChaCha20Rng, u64) -> Profile) -> Counts {
+    let worker = |half: u64| {
+        let mut counts = Counts::new();
+        for seed in seeds.clone().filter(|seed| seed % 2 == half) {
+            let mut rng = undertone_support::rng(seed);
+            let profile = profile(&mut rng, seed);
+            let what = format!("seed {seed}, {profile:?}");
+            let mut world = World::new(profile, rng, what);
+            world.play();
+            world.heal();
+            for (what, n) in world.counts {
+                *counts.entry(what).or_default() += n;
+            }
+        }
+        counts
+    };
+    let mut counts = std::thread::scope(|scope| {
+        let other = scope.spawn(|| worker(1));
+        let mut counts = worker(0);
+        for (what, n) in other.join().unwrap() {
+            *counts.entry(what).or_default() += n;
+        }
+        counts
+    });
+    for (what, n) in &mut counts {
+        println!("{n:>9}  {what}");
+    }
+    counts
+}
+
+/// More of them in the soak.
+fn schedules(gate: u64, soak: u64) -> u64 {
+    if std::env::var_os("UNDERTONE_SOAK").is_some() { soak } else { gate }
+}
+
+fn all_hit(counts: &Counts, wanted: &[&str]) {
+    let missing: Vec<_> = wanted.iter().filter(|what| !counts.contains_key(**what)).collect();
+    assert!(missing.is_empty(), "never hit: {missing:?}");
+}
+
+const STEPS: [&str; 19] = [
+    "step: send",
+    "step: send to own devices",
+    "step: both begin at once",
+    "step: deliver in order",
+    "step: deliver out of order",
+    "step: drop",
+    "step: duplicate",
+    "step: rotate prekeys",
+    "step: lose state",
+    "step: restore a backup",
+    "step: new device",
+    "step: disable and enable",
+    "step: pair",
+    "step: erase what is outdated",
+    "mallory: replay",
+    "mallory: claim another's message",
+    "mallory: flip a bit",
+    "mallory: swap bundles",
+    "mallory: use another's device name",
+];
+
+const OUTCOMES: [&str; 10] = [
+    "opened: ratchet",
+    "opened: dh-only",
+    "opened: empty",
+    "refused: open.device_not_found",
+    "refused: open.not_paired",
+    "refused: ratchet.duplicate",
+    "refused: ratchet.bad_mac",
+    "refused: bundle.signature",
+    "answered: a message that was not for this device",
+    "healed: one session",
+];
+
+#[test]
+fn two_thousand_schedules() {
+    let counts = run(0..schedules(2_000, 10_000), |rng, _| Profile::short(rng));
+    all_hit(&counts, &STEPS);
+    all_hit(&counts, &OUTCOMES);
+}
+
+#[test]
+fn twenty_long_schedules() {
+    let counts = run(0..schedules(20, 200), Profile::long);
+    all_hit(&counts, &STEPS);
+    all_hit(&counts, &OUTCOMES);
+    all_hit(
+        &counts,
+        &[
+            "step: burst",
+            "step: two weeks pass",
+            "mallory: sessions without end",
+            "bound: MAX_SKIP",
+            "bound: MAX_SKIPPED_PER_SESSION",
+            "bound: MAX_TARGETS",
+            "bound: MAX_DEVICES_PER_IDENTITY",
+            "bound: MAX_SESSIONS_PER_IDENTITY",
+            "bound: PREKEY_KEPT",
+            "bound: SKIPPED_KEPT",
+        ],
+    );
+}
