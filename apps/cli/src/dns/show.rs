@@ -89,7 +89,8 @@ fn record_sheet(record: &Record) -> Sheet {
     }
     sheet.json.insert("entries".to_owned(), entries.into());
     sheet.text("enode", record.to_enode());
-    sheet.number("size", u64::try_from(record.as_bytes().len()).unwrap_or_default());
+    let size = record.as_bytes().len();
+    sheet.add("size", format!("{size} bytes"), size);
     sheet
 }
 
