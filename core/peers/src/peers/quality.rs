@@ -112,6 +112,19 @@ impl Peers {
         others && now.since(live.last_new) >= IDLE && !live.leaving
     }
 
+    /// The oldest of those that we chose to dial while nobody has ever brought anything: it may be quiet, or all of them
+    /// hold everything back. Not one of the quarter that is the oldest, nor one that is young.
+    fn silent(&self, now: Mono) -> Option<(LinkId, Id)> {
+        if self.last_new.is_some() {
+            return None;
+        }
+        let mut links: Vec<_> = self.lives().filter(|(_, _, live)| live.class == Class::Dynamic).collect();
+        links.sort_by_key(|(id, _, live)| (live.since.mono, *id));
+        let skipped = links.len().div_ceil(PROTECTED_OLD);
+        let grown = |live: &Live| live.age(now) >= YOUNG && !live.leaving;
+        links.iter().skip(skipped).find(|(_, _, live)| grown(live)).map(|(id, link, _)| (*id, link.id))
+    }
+
     /// Lets one peer that we chose to dial go if it is idle, all their places are taken, and another could be dialled.
     /// Neither age nor former merit protects it: whoever was there first may be whoever lied first.
     pub(super) fn rotate_idle(&mut self, now: Mono) {
@@ -122,11 +135,8 @@ impl Peers {
         }
         let idle =
             self.lives().filter(|(_, _, live)| live.class == Class::Dynamic && self.is_idle(now, live));
-        let Some((link, id)) =
-            idle.min_by_key(|(id, _, live)| (live.last_new, *id)).map(|(id, link, _)| (id, link.id))
-        else {
-            return;
-        };
+        let idle = idle.min_by_key(|(id, _, live)| (live.last_new, *id)).map(|(id, link, _)| (id, link.id));
+        let Some((link, id)) = idle.or_else(|| self.silent(now)) else { return };
         self.rotated = self.rotated.saturating_add(1);
         self.recent.shun(now, id, SHUNNED_PAUSE);
         self.leave(link, DisconnectReason::TOO_MANY_PEERS);

@@ -1,8 +1,8 @@
 //! Usefulness, faults, bans for them, and rotation.
 
 use crate::limits::{
-    BAN_POINTS, BAN_TIME, FAULTS_HALF_LIFE, IDLE, IDLE_EVERY, MAKE_WAY_EVERY, MILD_CEILING, ROTATE_EVERY,
-    ROTATE_JITTER, SERIOUS_POINTS, YOUNG,
+    BAN_POINTS, BAN_TIME, FAULTS_HALF_LIFE, IDLE, IDLE_EVERY, MAKE_WAY_EVERY, MILD_CEILING, PROTECTED_OLD,
+    ROTATE_EVERY, ROTATE_JITTER, SERIOUS_POINTS, YOUNG,
 };
 
 use super::*;
@@ -222,6 +222,8 @@ fn faults_count_against_usefulness_in_rotation() {
 #[test]
 fn of_the_useless_the_youngest_goes_but_never_a_youngster() {
     let (mut world, dialled, _) = full();
+    // Somebody is not silent; that is long ago then.
+    world.peers.useful(world.now, dialled[0], 1);
     world.peers.found(world.now, node(50), Source::V4);
     world.pass(ROTATE_EVERY - seconds(8) - seconds(1));
     assert_eq!(world.told_to_go(), []);
@@ -332,6 +334,29 @@ fn nobody_is_idle_while_there_is_nothing_new() {
     world.peers.useful(world.now, came[0], 1);
     world.pass(IDLE);
     assert_eq!(world.inbound(71), Err(DisconnectReason::TOO_MANY_PEERS));
+}
+
+#[test]
+fn while_nobody_ever_brought_anything_most_dialled_peers_change_one_by_one() {
+    let (mut world, dialled, came) = full();
+    world.peers.found(world.now, node(50), Source::V4);
+    let mut gone = Vec::new();
+    for minute in 0..16 {
+        world.pass(IDLE_EVERY);
+        let now_gone: Vec<_> = world.told_to_go().into_iter().map(|(link, _)| link).collect();
+        assert!(minute > 3 || now_gone.is_empty(), "the young stay");
+        for link in now_gone {
+            world.close(link, Ending::Clean);
+            gone.push(link);
+            world.peers.found(world.now, node(60 + u64::try_from(gone.len()).unwrap()), Source::V4);
+        }
+        for dial in world.dials() {
+            world.answer(&dial).unwrap();
+        }
+    }
+    let (old, others) = dialled.split_at(dialled.len().div_ceil(PROTECTED_OLD));
+    assert!(old.iter().chain(&came).all(|link| !gone.contains(link)), "{gone:?}");
+    assert!(others.iter().filter(|link| gone.contains(link)).count() >= 3, "{gone:?}");
 }
 
 #[test]
