@@ -6,6 +6,7 @@ mod flow;
 mod heal;
 mod hostile;
 mod mangle;
+mod model;
 mod people;
 mod states;
 
