@@ -82,7 +82,7 @@ impl Registry {
 
     /// An inbound connection, before any cryptography.
     pub(crate) fn accept(self: &Arc<Self>, from: IpAddr) -> Result<Pending, Refusal> {
-        self.tell(|state, now| state.peers.accept(now, from))?;
+        self.quietly(|state, now| state.peers.accept(now, from))?;
         Ok(Pending { registry: Arc::clone(self), from })
     }
 
@@ -94,7 +94,7 @@ impl Registry {
         direction: Direction,
         mailbox: Mailbox,
     ) -> Result<Slot, DisconnectReason> {
-        let link = self.tell(|state, now| {
+        let link = self.quietly(|state, now| {
             let link = state.peers.admit(now, key, address, direction)?;
             state.links.insert(link, Link { mailbox, established: None });
             Ok::<_, DisconnectReason>(link)
@@ -205,7 +205,7 @@ impl Registry {
     }
 
     pub(crate) fn fault(&self, peer: PeerId, fault: FaultClass) {
-        self.tell(|state, now| state.peers.fault(now, peer.0, fault));
+        self.quietly(|state, now| state.peers.fault(now, peer.0, fault));
     }
 
     pub(crate) fn useful(&self, peer: PeerId, new: u32) {
@@ -259,7 +259,8 @@ impl Registry {
         answer
     }
 
-    /// An input to the manager, and what it wants done.
+    /// An input to the manager that leaves it with nobody else to dial, and what it wants done. Whoever only knocks must not
+    /// make us look through all candidates.
     fn quietly<T>(&self, input: impl FnOnce(&mut State, Now) -> T) -> T {
         let mut state = self.lock();
         let answer = input(&mut state, self.clock.now());
@@ -339,10 +340,14 @@ impl Slot {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.registry.tell(|state, now| {
-            state.links.remove(&self.link);
+        let established = self.registry.quietly(|state, now| {
+            let link = state.links.remove(&self.link);
             state.peers.closed(now, self.link, ending);
+            link.is_some_and(|link| link.established.is_some())
         });
+        if established {
+            self.registry.changed.notify_one();
+        }
     }
 }
 
@@ -354,7 +359,7 @@ impl Drop for Slot {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.registry.tell(|state, _| state.peers.accept_over(self.from));
+        self.registry.quietly(|state, _| state.peers.accept_over(self.from));
     }
 }
 
