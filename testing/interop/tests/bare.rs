@@ -22,6 +22,9 @@ use crate::ours::node_key;
 /// How long the socket waits before the session's timers and our orders are looked at.
 const TICK: Duration = Duration::from_millis(5);
 
+/// How long the peer has to close after a goodbye (`devp2p.md` 2.6).
+const LINGER: Duration = Duration::from_secs(2);
+
 /// What the session is asked to do.
 enum Act {
     Send(u64, Vec<u8>),
@@ -194,6 +197,10 @@ impl Driver {
         loop {
             self.pump()?;
             if self.session.is_closed() {
+                let by_peer = matches!(lock(&self.seen).closed, Some(Closed::ByPeer(_)));
+                if !by_peer {
+                    self.linger(&mut buffer);
+                }
                 return Ok(());
             }
             match acts.try_recv() {
@@ -213,6 +220,15 @@ impl Driver {
             }
             self.session.handle_timeout(self.env.now());
         }
+    }
+
+    /// Leaves the end to the peer, when the goodbye is ours: what it still writes would meet a closed socket, and it would not read our goodbye.
+    fn linger(&mut self, buffer: &mut [u8]) {
+        let waits = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
+        until(LINGER, || match self.socket.read(buffer) {
+            Ok(size) => size == 0,
+            Err(error) => !waits.contains(&error.kind()),
+        });
     }
 
     fn pump(&mut self) -> Result<()> {
