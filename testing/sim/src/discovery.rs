@@ -14,9 +14,15 @@
 //! | `records_moved` | nodes whose record says a false endpoint, because others told them |
 //! | `hostile_known_{p50,max}` | share of liars among the known, when there are any |
 //! | `across_{min,p50}` | share of the other side among the known, when there is a partition |
+//! | `links_{min,p50}`, `dialled_p50` | links, and those that the node dialled, when there are peers |
+//! | `honest_links_{min,p01,p50}` | share of links that go to honest nodes |
+//! | `honest_{dialled,inbound}_p50` | the same of each kind of link |
+//! | `isolated` | nodes without a link to an honest one |
 //!
 //! A figure that is taken at a checkpoint has `_at_SECONDS` after it; without it, it is of the end.
 
+mod company;
+mod hello;
 mod honest;
 mod liar;
 mod measure;
@@ -25,5 +31,5 @@ mod plan;
 mod run;
 mod world;
 
-pub use self::plan::{DiscoveryPlan, LiarPlan};
+pub use self::plan::{DiscoveryPlan, LiarPlan, PeersPlan};
 pub use self::run::run;

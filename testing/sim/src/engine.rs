@@ -140,6 +140,11 @@ impl<M: Machine + ?Sized> Cx<'_, M> {
         self.net.hang_up(self.node, link);
     }
 
+    /// The same, but what this end has sent arrives before.
+    pub fn close(&mut self, link: LinkId) {
+        self.net.close(self.node, link);
+    }
+
     /// Reports to the measurement.
     pub fn emit(&mut self, event: M::Event) {
         self.events.push((self.node, event));
@@ -173,6 +178,11 @@ impl<M: Machine> Sim<M> {
     /// Gives a node an address, besides those that it has. Without one it gets no datagram and is not dialled.
     pub fn give_address(&mut self, node: NodeId, ip: IpAddr) {
         self.net.give_address(node, ip);
+    }
+
+    /// Lets a node start later than at time zero.
+    pub fn start_late(&mut self, node: NodeId, at: Mono) {
+        self.net.start_late(node, at);
     }
 
     /// Sets a node's wall clock off by so many milliseconds.
@@ -234,6 +244,7 @@ impl<M: Machine> Sim<M> {
                     self.call(to, |m, cx| m.on_message(cx, From::Link(link), &bytes));
                 }
             }
+            What::HangUp { node, link } => self.net.hang_up(node, link),
             What::Heal(cut) => self.net.heal(cut),
             What::LinkDown { node, link } => self.call(node, |m, cx| m.on_link(cx, link, LinkChange::Down)),
             What::LinkUp { node, link } => {
@@ -249,8 +260,9 @@ impl<M: Machine> Sim<M> {
                 }
             }
             What::Start(node) => {
-                self.net.start(node);
-                self.call(node, Machine::on_start);
+                if self.net.start(node) {
+                    self.call(node, Machine::on_start);
+                }
             }
             What::Timer(node) => {
                 if self.net.timer_fires(node) {

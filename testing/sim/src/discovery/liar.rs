@@ -11,17 +11,22 @@ use undertone_devp2p::NodeId as Id;
 use undertone_devp2p::discv4::{Contact, Packet, WireEndpoint, WireNode, decode};
 use undertone_devp2p::limits::{BUCKET_PER_PREFIX, BUCKET_SIZE, NEIGHBORS_PER_PACKET};
 
+use super::hello::Message;
 use super::node::Node;
 use super::plan::LiarPlan;
 use super::world::{Identity, World, nowhere, record};
-use crate::engine::{Cx, Rolls as _};
+use crate::engine::{Cx, LinkChange, LinkId, Rolls as _};
+use crate::layout::second;
 
 /// Between two rounds of what it does by itself.
 const ROUND: Duration = Duration::from_secs(1);
 
+/// Between two pings of a key to the same node that it did not draw.
+const AGAIN: Duration = Duration::from_secs(20);
+
 /// Answers FindNode with hostile nodes, the best for an attacker: the closest to what is asked for, spread over
 /// addresses as a careful asker wants them. Knows every honest node from the start and pings it, so as to be known
-/// to it; tells everybody a false endpoint of theirs.
+/// to it; tells everybody a false endpoint of theirs. Connects to honest nodes and keeps what it gets.
 #[derive(Debug)]
 pub(super) struct Liar {
     world: Rc<World>,
@@ -31,9 +36,11 @@ pub(super) struct Liar {
     /// By key: the record, which says a false endpoint.
     records: Vec<Vec<u8>>,
     next: Option<Mono>,
-    /// Sixtieths of a ping that are due.
-    due: u32,
-    /// The round of the last ping that went to an address from a key's port.
+    /// Sixtieths of a ping and of a connection that are due.
+    due: [u32; 2],
+    /// By link: whom it dialled with which key, if it did.
+    links: BTreeMap<LinkId, Option<(usize, usize)>>,
+    /// When a ping last went from a key's port to an address.
     pinged: BTreeMap<(u16, IpAddr), Mono>,
 }
 
@@ -46,11 +53,21 @@ impl Liar {
             Some(local.record().as_bytes().to_vec())
         };
         let records = mine.iter().map(|identity| text(identity).unwrap_or_default()).collect();
-        Self { world, plan, mine, records, next: None, due: 0, pinged: BTreeMap::new() }
+        Self {
+            world,
+            plan,
+            mine,
+            records,
+            next: None,
+            due: [0; 2],
+            links: BTreeMap::new(),
+            pinged: BTreeMap::new(),
+        }
     }
 
     pub(super) fn start(&mut self, cx: &Cx<'_, Node>) {
-        self.next = (self.plan.pings > 0).then(|| cx.now().mono.after(ROUND));
+        self.links.clear();
+        self.next = Some(cx.now().mono.after(ROUND));
     }
 
     pub(super) const fn poll_timeout(&self) -> Option<Mono> {
@@ -63,14 +80,70 @@ impl Liar {
             return;
         }
         self.next = Some(now.mono.after(ROUND));
-        self.due += self.plan.pings;
-        let (count, rest) = (self.due / 60, self.due % 60);
-        self.due = rest;
-        for _ in 0..count {
+        self.join(cx);
+        if now.mono < second(self.plan.from) {
+            return;
+        }
+        for _ in 0..take_due(&mut self.due[0], self.plan.pings) {
             let (victim, key) = (draw(cx, self.world.honest.len()), draw(cx, self.mine.len()));
             if let (Some(victim), Some(me)) = (self.world.honest.get(victim), self.mine.get(key)) {
                 send(cx, me, victim.contact.address, &ping(me, victim.contact.address, now));
             }
+        }
+        for _ in 0..take_due(&mut self.due[1], self.plan.dials) {
+            let drawn = (draw(cx, self.world.honest.len()), draw(cx, self.mine.len()));
+            if let (Some(victim), Some(me)) = (self.world.honest.get(drawn.0), self.mine.get(drawn.1))
+                && self.links.values().all(|known| *known != Some(drawn))
+                && let Some(link) = cx.dial(me.contact.address, victim.contact.address)
+            {
+                self.links.insert(link, Some(drawn));
+            }
+        }
+    }
+
+    /// One of its keys makes itself known to the boot nodes, as every node does.
+    fn join(&mut self, cx: &mut Cx<'_, Node>) {
+        let now = cx.now();
+        let drawn = draw(cx, self.mine.len());
+        let Some(me) = self.mine.get(drawn) else { return };
+        for boot in self.world.honest.iter().take(self.world.boot.len()) {
+            let to = boot.contact.address;
+            if !self.pinged_lately(me, to.ip(), now.mono) {
+                self.pinged.insert((me.contact.address.port(), to.ip()), now.mono);
+                send(cx, me, to, &ping(me, to, now));
+            }
+        }
+    }
+
+    fn pinged_lately(&self, me: &Identity, ip: IpAddr, now: Mono) -> bool {
+        let pinged = self.pinged.get(&(me.contact.address.port(), ip));
+        pinged.is_some_and(|at| now.since(*at) < AGAIN)
+    }
+
+    pub(super) fn link(&mut self, cx: &mut Cx<'_, Node>, link: LinkId, change: LinkChange) {
+        if change == LinkChange::Down {
+            self.links.remove(&link);
+            return;
+        }
+        let Some((victim, me)) = *self.links.entry(link).or_insert(None) else { return };
+        if let (Some(victim), Some(me)) = (self.world.honest.get(victim), self.mine.get(me)) {
+            let auth = Message::Auth { key: me.contact.key, wanted: victim.contact.key };
+            cx.send(link, auth.encode());
+        }
+    }
+
+    /// It is a good peer, but for what it relays.
+    pub(super) fn message(&mut self, cx: &mut Cx<'_, Node>, link: LinkId, bytes: &[u8]) {
+        let answer = match Message::decode(bytes) {
+            Some(Message::Auth { wanted, .. }) => self.mine.iter().any(|me| me.contact.key == wanted),
+            Some(Message::Hello) => {
+                let dialled = self.links.get(&link).is_some_and(Option::is_some);
+                dialled && !cx.rng().chance(self.plan.half_open)
+            }
+            Some(Message::Bye(_)) | None => false,
+        };
+        if answer {
+            cx.send(link, Message::Hello.encode());
         }
     }
 
@@ -84,8 +157,7 @@ impl Liar {
                 let lie = WireEndpoint::new(SocketAddr::new(nowhere(1), from.port()), from.port());
                 let enr_seq = Some(u64::MAX >> 1);
                 send(cx, me, from, &Packet::Pong { to: lie, ping_hash: signed.hash, expiration, enr_seq });
-                let again = |at: &Mono| now.mono.since(*at) < Duration::from_secs(60);
-                if !self.pinged.get(&(to.port(), from.ip())).is_some_and(again) {
+                if !self.pinged_lately(me, from.ip(), now.mono) {
                     self.pinged.insert((to.port(), from.ip()), now.mono);
                     send(cx, me, from, &ping(me, from, now));
                 }
@@ -133,6 +205,13 @@ impl Liar {
 
 fn distance(a: &Id, b: &Id) -> Vec<u8> {
     a.as_bytes().iter().zip(b.as_bytes()).map(|(a, b)| a ^ b).collect()
+}
+
+/// How many things that happen so often a minute are to happen this second.
+const fn take_due(due: &mut u32, a_minute: u32) -> u32 {
+    let all = *due + a_minute;
+    *due = all % 60;
+    all / 60
 }
 
 fn prefix(contact: &Contact) -> [u8; 3] {

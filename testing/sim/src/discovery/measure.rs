@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::company::Peer;
 use super::node::Node;
 use super::world::World;
 use crate::engine::NodeId;
@@ -9,7 +10,9 @@ use crate::figures::{quantile, ratio};
 use crate::report::{Report, Slack};
 
 const SOME: Slack = Slack::Relative(0.15);
-const RATE: Slack = Slack::Absolute(0.05);
+const RATE: Slack = Slack::Absolute(0.1);
+/// Of the worst of few nodes.
+const WORST: Slack = Slack::Absolute(0.25);
 
 /// What honest nodes know at one time.
 #[derive(Debug)]
@@ -60,6 +63,64 @@ impl Known {
             put("across_min", quantile(&self.across, 0.0) / 1_000.0, RATE);
             put("across_p50", quantile(&self.across, 0.5) / 1_000.0, RATE);
         }
+    }
+}
+
+/// Whom honest nodes are linked to at one time.
+#[derive(Debug)]
+pub(super) struct Linked {
+    /// By honest node: links, and of them those that it dialled.
+    counts: Vec<u32>,
+    dialled: Vec<u32>,
+    /// In thousandths of them: those to honest nodes.
+    honest: Vec<u32>,
+    honest_dialled: Vec<u32>,
+    honest_inbound: Vec<u32>,
+    /// Nodes without a link to an honest node.
+    isolated: usize,
+}
+
+impl Linked {
+    pub(super) fn take(world: &World, nodes: &[Node]) -> Self {
+        let mut linked = Self {
+            counts: Vec::new(),
+            dialled: Vec::new(),
+            honest: Vec::new(),
+            honest_dialled: Vec::new(),
+            honest_inbound: Vec::new(),
+            isolated: 0,
+        };
+        for node in nodes.iter().filter_map(Node::honest) {
+            let peers = node.peers();
+            let (dialled, inbound): (Vec<Peer>, Vec<Peer>) = peers.iter().partition(|peer| peer.dialled);
+            let honest = |peers: &[Peer]| peers.iter().filter(|peer| world.is_honest(peer.node)).count();
+            linked.counts.push(u32::try_from(peers.len()).unwrap_or(u32::MAX));
+            linked.dialled.push(u32::try_from(dialled.len()).unwrap_or(u32::MAX));
+            linked.honest.push(thousandths(honest(&peers), peers.len()));
+            linked.honest_dialled.push(thousandths(honest(&dialled), dialled.len()));
+            linked.honest_inbound.push(thousandths(honest(&inbound), inbound.len()));
+            linked.isolated += usize::from(honest(&peers) == 0);
+        }
+        let Self { counts, dialled, honest, honest_dialled, honest_inbound, .. } = &mut linked;
+        [counts, dialled, honest, honest_dialled, honest_inbound]
+            .into_iter()
+            .for_each(|list| list.sort_unstable());
+        linked
+    }
+
+    /// Adds the figures; `at` ends their names.
+    pub(super) fn put(&self, report: &mut Report, at: &str) {
+        let mut put = |name: &str, value, slack| report.put(format!("{name}{at}"), value, slack);
+        put("links_min", quantile(&self.counts, 0.0), Slack::Relative(0.5));
+        put("links_p50", quantile(&self.counts, 0.5), SOME);
+        put("dialled_p50", quantile(&self.dialled, 0.5), SOME);
+        let share = |list: &[u32], share| quantile(list, share) / 1_000.0;
+        put("honest_links_min", share(&self.honest, 0.0), WORST);
+        put("honest_links_p01", share(&self.honest, 0.01), WORST);
+        put("honest_links_p50", share(&self.honest, 0.5), RATE);
+        put("honest_dialled_p50", share(&self.honest_dialled, 0.5), WORST);
+        put("honest_inbound_p50", share(&self.honest_inbound, 0.5), RATE);
+        put("isolated", ratio(self.isolated as u64, 1), Slack::Absolute(10.0));
     }
 }
 

@@ -35,13 +35,19 @@ impl Machine for Node {
         }
     }
 
-    fn on_link(&mut self, _cx: &mut Cx<'_, Self>, _link: LinkId, _change: LinkChange) {}
+    fn on_link(&mut self, cx: &mut Cx<'_, Self>, link: LinkId, change: LinkChange) {
+        match self {
+            Self::Honest(honest) => honest.link(cx, link, change),
+            Self::Liar(liar) => liar.link(cx, link, change),
+        }
+    }
 
     fn on_message(&mut self, cx: &mut Cx<'_, Self>, from: From, bytes: &[u8]) {
         match (self, from) {
             (Self::Honest(honest), From::Socket { from, .. }) => honest.datagram(cx, from, bytes),
             (Self::Liar(liar), From::Socket { from, to }) => liar.datagram(cx, [from, to], bytes),
-            (_, From::Link(_)) => {}
+            (Self::Honest(honest), From::Link(link)) => honest.message(cx, link, bytes),
+            (Self::Liar(liar), From::Link(link)) => liar.message(cx, link, bytes),
         }
     }
 

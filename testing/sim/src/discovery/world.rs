@@ -47,6 +47,8 @@ pub(super) struct World {
     /// Keys of each liar.
     keys: usize,
     pub(super) boot: Vec<Enode>,
+    /// Nodes below this one relay envelopes.
+    pub(super) relays: NodeId,
     /// Who is honest, by the address.
     nodes: BTreeMap<IpAddr, NodeId>,
 }
@@ -71,7 +73,8 @@ impl World {
         let boot = honest.iter().take(plan.boot as usize).map(|node| node.contact.to_enode()).collect();
         let nodes =
             (0..).map(NodeId).zip(&honest).map(|(node, known)| (known.contact.address.ip(), node)).collect();
-        Self { honest, hostile, keys: plan.liars.keys as usize, boot, nodes }
+        let relays = NodeId(if plan.liars.relays { scenario.nodes } else { count });
+        Self { honest, relays, hostile, keys: plan.liars.keys as usize, boot, nodes }
     }
 
     /// The keys of a liar, which is the `number`th of them.
@@ -83,6 +86,10 @@ impl World {
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let liars = self.hostile.iter().step_by(self.keys);
         self.honest.iter().chain(liars).map(|known| known.contact.address.ip())
+    }
+
+    pub(super) fn is_honest(&self, node: NodeId) -> bool {
+        node.index() < self.honest.len()
     }
 
     /// The honest node at an address.

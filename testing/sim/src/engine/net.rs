@@ -26,6 +26,7 @@ pub(super) enum What<C> {
     Crash(NodeId),
     Datagram { node: NodeId, sockets: [SocketAddr; 2], bytes: Vec<u8> },
     Deliver { link: LinkId, to: NodeId, bytes: Vec<u8> },
+    HangUp { node: NodeId, link: LinkId },
     Heal(usize),
     LinkDown { node: NodeId, link: LinkId },
     LinkUp { node: NodeId, link: LinkId },
@@ -54,6 +55,7 @@ impl<C> What<C> {
             Self::Sent { node: at, link } => ([11, link.number(), node(at)], &[]),
             Self::Start(at) => ([12, node(at), 0], &[]),
             Self::Timer(at) => ([13, node(at), 0], &[]),
+            Self::HangUp { node: at, link } => ([14, link.number(), node(at)], &[]),
         }
     }
 }
@@ -142,6 +144,8 @@ pub struct Traffic {
 /// A node without its machine.
 struct Place {
     online: bool,
+    /// When it starts for the first time, if that is later.
+    late: Option<Mono>,
     skew_ms: i64,
     rng: ChaCha20Rng,
     edges: Vec<u32>,
@@ -186,6 +190,7 @@ impl<C> Net<C> {
         };
         let place = |node: u32| Place {
             online: false,
+            late: None,
             skew_ms: 0,
             rng: stream(u64::from(node) + 1),
             edges: Vec::new(),
@@ -288,11 +293,23 @@ impl<C> Net<C> {
         place.armed.take_if(|at| *at == now).is_some()
     }
 
-    pub(super) fn start(&mut self, node: NodeId) {
-        let Some(place) = self.places.get_mut(node.index()) else { return };
+    /// Whether the node starts now.
+    pub(super) fn start(&mut self, node: NodeId) -> bool {
+        let Some(place) = self.places.get_mut(node.index()) else { return false };
+        if let Some(later) = place.late.take() {
+            self.schedule(later, What::Start(node));
+            return false;
+        }
         place.online = true;
         for edge in place.edges.clone() {
             self.redial(edge);
+        }
+        true
+    }
+
+    pub(super) fn start_late(&mut self, node: NodeId, at: Mono) {
+        if let Some(place) = self.places.get_mut(node.index()) {
+            place.late = Some(at);
         }
     }
 
@@ -423,6 +440,13 @@ impl<C> Net<C> {
         if let Some(edge) = self.edge_mut(link.edge()) {
             edge.redial = Redial::Never;
         }
+    }
+
+    pub(super) fn close(&mut self, node: NodeId, link: LinkId) {
+        let Some(edge) = self.edge(link.edge()).filter(|_| self.stands(link)) else { return };
+        let Some((side, _)) = edge.side(node) else { return };
+        let last = edge.last_arrival.get(side).copied().unwrap_or_default();
+        self.schedule(last, What::HangUp { node, link });
     }
 
     fn fall(&mut self, number: u32) {

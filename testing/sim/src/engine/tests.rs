@@ -16,6 +16,7 @@ enum Saw {
 
 #[derive(Clone, Copy, Debug)]
 enum Do {
+    Close,
     Datagrams(NodeId, u8),
     Dial(NodeId),
     HangUp,
@@ -65,6 +66,7 @@ impl Machine for Scribe {
     fn on_command(&mut self, cx: &mut Cx<'_, Self>, command: Do) {
         cx.emit(Saw::Command);
         match command {
+            Do::Close => self.links.clone().into_iter().for_each(|link| cx.close(link)),
             Do::Datagrams(to, count) => {
                 (0..count).for_each(|i| cx.datagram(socket(cx.id()), socket(to), vec![i]));
             }
@@ -194,6 +196,18 @@ fn a_crashed_node_gets_nothing_and_starts_cold() {
 }
 
 #[test]
+fn a_node_that_starts_late_is_not_there_before() {
+    let mut sim = sim("latency_ms = [20, 20]\nreconnect_ms = 100", 2);
+    sim.start_late(B, at(1_000));
+    sim.link(A, B);
+    sim.command(at(500), A, Do::Datagrams(B, 1));
+    let seen = seen(&mut sim, 4_000, B);
+    assert_eq!(seen[0], (1_000, Saw::Start));
+    assert_eq!(seen[1].1, Saw::Up);
+    assert_eq!(seen.len(), 2);
+}
+
+#[test]
 fn datagrams_are_lost_and_doubled_as_often_as_asked() {
     let mut sim = sim("latency_ms = [1, 50]\nloss = 0.2\nduplicate = 0.1", 2);
     for round in 0..50 {
@@ -213,6 +227,17 @@ fn dialled_links_stay_away_once_they_end() {
     sim.command(at(1_000), B, Do::HangUp);
     let seen = seen(&mut sim, 9_000, A);
     assert_eq!(seen, [(0, Saw::Start), (180, Saw::Up), (1_000, Saw::Down)]);
+}
+
+#[test]
+fn a_link_that_is_closed_carries_what_was_sent_before() {
+    let mut sim = sim("latency_ms = [20, 20]\nreconnect_ms = 0", 2);
+    sim.command(at(100), A, Do::Dial(B));
+    sim.command(at(1_000), A, Do::Send { count: 2, bytes: 1 });
+    sim.command(at(1_001), A, Do::Close);
+    let seen = seen(&mut sim, 9_000, B);
+    assert_eq!(packets(&seen), [(1_020, 0), (1_020, 1)]);
+    assert_eq!(seen.last(), Some(&(1_020, Saw::Down)));
 }
 
 #[test]

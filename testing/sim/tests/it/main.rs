@@ -66,6 +66,18 @@ fn halves_of_a_network_find_each_other_again() {
     check("find_halves");
 }
 
+#[test]
+fn who_meets_false_friends_keeps_at_least_half_honest_links() {
+    let report = check("friends_100");
+    assert!(report.value("honest_links_min") >= Some(0.5));
+}
+
+#[test]
+fn liars_with_many_keys_that_ping_and_dial_everybody_isolate_nobody() {
+    let report = check("company_100");
+    assert_eq!(report.value("isolated"), Some(0.0));
+}
+
 /// Every scenario is run by one of the tests above, or is large; each baseline has a scenario.
 #[test]
 fn nothing_is_left_out() {
@@ -73,7 +85,7 @@ fn nothing_is_left_out() {
         Scenario::all().unwrap().into_iter().partition(|scenario| scenario.size == Size::Small);
     let names: Vec<&str> = small.iter().map(|scenario| scenario.name.as_str()).collect();
     let gossip = ["churn", "clean_20", "flood", "partition", "resets_100", "skew"];
-    let discovery = ["find_100", "find_500", "find_halves"];
+    let discovery = ["company_100", "find_100", "find_500", "find_halves", "friends_100"];
     let mut tested: Vec<&str> = gossip.into_iter().chain(discovery).collect();
     tested.sort_unstable();
     assert_eq!(names, tested);
@@ -94,6 +106,14 @@ fn same_seed_same_discovery() {
     let mut scenario = scenario("find_100");
     scenario.nodes = 16;
     scenario.seconds = 150;
+    twice(scenario);
+}
+
+#[test]
+fn same_seed_same_company() {
+    let mut scenario = scenario("company_100");
+    scenario.nodes = 20;
+    scenario.seconds = 310;
     twice(scenario);
 }
 
