@@ -25,7 +25,7 @@ usage: cargo xtask TASK
   house                 file lengths, paths, crate heads, ARCHITECTURE.md, docs/status.md, links, MSRV
   deviations [--check]  lists `// DEVIATION:` comments into docs/protocol/deviations.md
   proto [--check]       protobuf code from the .proto files, without a system protoc
-  interop               our bytes against live originals on loopback (UNDERTONE_GETH=path of geth 1.9.7)
+  interop               our bytes against live originals on loopback (docs/interop.md names the variables)
   nat                   port mapping against miniupnpd on NATs made of network namespaces, where these are allowed
   sim [--large] [NAME…] networks in virtual time, their figures beside testing/sim/baseline; `sim --help` for more
   soak [FACTOR]         the tests again with FACTOR times the cases (32 when not given)

@@ -93,11 +93,6 @@ pub(crate) fn interop_command() -> Result<Command> {
 
 /// `cargo xtask interop`.
 pub(crate) fn interop() -> Result<()> {
-    if std::env::var_os("UNDERTONE_GETH").is_none() {
-        println!(
-            "interop: UNDERTONE_GETH is not set, so its cases are skipped (docs/interop.md says how to run them)"
-        );
-    }
     let outcome = watch(&mut interop_command()?)?;
     println!("{}", outcome.counts);
     if !outcome.ok {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// Directories that hold no source of ours.
-const SKIP: [&str; 4] = ["target", ".git", "artifacts", "results"];
+const SKIP: [&str; 5] = ["target", ".git", "artifacts", "node_modules", "results"];
 
 /// The root of the workspace.
 pub(crate) fn root() -> Result<PathBuf> {

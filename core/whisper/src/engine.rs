@@ -274,7 +274,7 @@ impl Whisper {
                 return if self.confirm == Confirm::Never {
                     Ok(())
                 } else {
-                    self.confirmation(id, code, body)
+                    self.confirmation(now, id, code, body)
                 };
             }
             // A second Status is ignored, as is what needs trust: codes 126 and 127 and status-go's own.

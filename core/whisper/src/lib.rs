@@ -90,7 +90,7 @@ pub use engine::{AckId, Config, Confirm, Event, Fault, Input, Refusal, Stats, Tr
 pub use envelope::{BadEnvelope, Envelope, EnvelopeHash, Header, NOMINAL_OVERHEAD, RawEnvelope, Work};
 pub use peer::PeerId;
 pub use pow::Pow;
-pub use skew::ClockSample;
+pub use skew::{ClockSample, SampleKind};
 pub use topic::{Bloom, Topic};
 pub use transport::{
     Advertise, Job, JobDone, JobId, LARGE_PAYLOAD, Report, Step, TransportConfig, WhisperTransport, topic_of,

@@ -8,6 +8,15 @@ use crate::envelope::EnvelopeHash;
 use crate::limits::{MAX_CLOCK_SAMPLES, MAX_FIRST_SEEN, SAMPLE_EVERY, SAMPLE_WITHIN};
 use crate::peer::PeerId;
 
+/// What a sample was taken from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SampleKind {
+    /// The time of an envelope that came from two peers within two seconds.
+    Envelope,
+    /// The text with which a peer refused an envelope of ours for its time: the least offset that explains it.
+    Text,
+}
+
 /// How far the clock of whoever sealed an envelope seems to be ahead of ours. The whole second in which it was sealed
 /// counts, and its way here, so one sample is half a second to several behind; their median over peers is what counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,6 +25,19 @@ pub struct ClockSample {
     pub peer: PeerId,
     /// In milliseconds; positive: the other clock is ahead. Untrusted.
     pub offset_ms: i64,
+    /// From what.
+    pub kind: SampleKind,
+}
+
+/// What a peer says of our clock by the text of a refusal (`whisper.md` 2.3 and 5.8; the texts are status-go's, which
+/// its clients match on): an envelope of ours that just left was more than ten seconds ahead of it, or had been over
+/// for twenty.
+pub(crate) fn offset_of_text(text: &[u8]) -> Option<i64> {
+    match text {
+        b"envelope from future" => Some(-10_000),
+        b"very old envelope" => Some(20_000),
+        _ => None,
+    }
 }
 
 /// Every sixteenth envelope, by its hash: when it came first and from whom. One that soon comes from a second peer was
@@ -55,7 +77,7 @@ impl FirstSeen {
         }
         let (peer, at, offset_ms) = *self.seen.get(hash)?;
         let soon = now.mono <= at.after(SAMPLE_WITHIN);
-        (soon && peer != from).then_some(ClockSample { peer, offset_ms })
+        (soon && peer != from).then_some(ClockSample { peer, offset_ms, kind: SampleKind::Envelope })
     }
 
     /// Keeps a sample for whoever asks, if there is room and `last`, the peer's one before, is long ago. Says whether

@@ -12,7 +12,7 @@ use undertone_peers::skew::{SkewKind, SkewSource};
 use undertone_runtime::{Environment, Pool};
 use undertone_transport::{Command, CommandError, Event, Failure, Progress, Transport};
 use undertone_whisper::wire::PacketCode;
-use undertone_whisper::{Input, Job, JobDone, JobId, PeerId, Step, Transmit, WhisperTransport};
+use undertone_whisper::{Input, Job, JobDone, JobId, PeerId, SampleKind, Step, Transmit, WhisperTransport};
 
 use crate::limits;
 use crate::node::NodeEvent;
@@ -123,7 +123,11 @@ impl Driver {
         while let Some(sample) = self.whisper.poll_clock_sample() {
             if let Some(link) = self.links.get(&sample.peer) {
                 let source = SkewSource::Peer(link.key);
-                self.skew.lock().sample(now, source, SkewKind::Envelope, sample.offset_ms);
+                let kind = match sample.kind {
+                    SampleKind::Envelope => SkewKind::Envelope,
+                    SampleKind::Text => SkewKind::TimeSyncText,
+                };
+                self.skew.lock().sample(now, source, kind, sample.offset_ms);
             }
         }
     }

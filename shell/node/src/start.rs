@@ -15,7 +15,7 @@ use undertone_nat::{Nat, NatConfig, NatMode, Port, Protocol};
 use undertone_net::{Net, NetConfig};
 use undertone_runtime::{Environment, FileLimit, Pool, Tasks};
 use undertone_transport::Command;
-use undertone_whisper::{Pow, TransportConfig, WhisperTransport};
+use undertone_whisper::{Confirm, Pow, TransportConfig, WhisperTransport};
 
 use crate::config::{DiscoveryOptions, NodeConfig};
 use crate::driver::Driver;
@@ -102,6 +102,8 @@ fn join(
 fn transport_config(config: &NodeConfig, min_pow: Pow) -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport.gossip.min_pow = min_pow;
+    // Nothing is kept beyond the pool, so what is in it is as durable as it gets.
+    transport.gossip.confirm = Confirm::AtOnce;
     transport.gossip.service = config.role.service();
     transport.advertise = config.role.advertise();
     transport.report = config.watch;

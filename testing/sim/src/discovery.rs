@@ -4,6 +4,13 @@
 //! so that limits by prefix work as in life), know the boot nodes, which are the first ones, and keep their database
 //! when they crash. Signatures are real, made and recovered for every datagram: that is most of the run's time.
 //!
+//! With a [`PeersPlan`] nodes also have the peer manager of `core/peers`, joined to links as the shell joins it: it gets
+//! whom discovery finds, dials, lets in, and says when discovery should walk. Everybody answers pings; new envelopes
+//! come first from a random one of the peers that relay, which liars do not. Not modelled: discovery v5, DNS lists.
+//!
+//! A liar ([`LiarPlan`]) knows all addresses from the start, has as many keys as it likes at its one address, answers
+//! FindNode with liars alone, the best there are for the question, and tells everybody a false endpoint.
+//!
 //! | figure | what, over honest nodes |
 //! |---|---|
 //! | `known_{min,p50,max}` | nodes in the table that answered a ping |

@@ -17,7 +17,8 @@
 //! # What is modelled
 //! - **Links** are streams, as TCP's: in order, nothing is lost inside one. What loses packets on the internet delays
 //!   or breaks a stream; here a *reset* ends it with all that was under way, and it is dialled again.
-//! - **Datagrams** go from node to node and are lost, doubled and reordered. Nothing but latency keeps them in order.
+//! - **Datagrams** go from address to address, say any address as their source, and are lost, doubled and reordered.
+//!   Nothing but latency keeps them in order. A node has the addresses that its family gives it.
 //! - **Clocks**: `Mono` runs alike everywhere, `Unix` is off by the skew of the node.
 //! - **Jobs** (proof of work) run inline and take no time.
 //! - **Not modelled**: CPU time, RLPx framing and compression. Bytes are those that the machine hands to its link.
@@ -29,9 +30,9 @@
 //! - [`engine::Sim::log`] is a digest over everything that was dispatched, bytes included: equal logs, equal runs.
 //!
 //! # Adding a scenario
-//! Of gossip: a file in `scenarios/`, then `cargo xtask sim --bless NAME`, which writes `baseline/NAME.toml`; both are
+//! Of [`gossip`] or [`discovery`]: a file in `scenarios/`, a test that names it (or `size = "large"`), then `cargo xtask sim --bless NAME`, which writes `baseline/NAME.toml`; both are
 //! committed. Of something else: implement [`engine::Machine`] for it and for its liars (one enum over both), a module
-//! beside [`gossip`] that puts them into a [`layout::Layout`] and measures, and its own [`scenario::Family`].
+//! beside those that puts them into a [`layout::Layout`] and measures, and its own [`scenario::Family`].
 //!
 //! # Example
 //! ```

@@ -15,7 +15,7 @@ usage: cargo xtask sim [--large] [--bless] [NAME…]
 Runs the small scenarios of testing/sim/scenarios, or those that are named, prints the figures of each and compares
 them with testing/sim/baseline. Exits 0 when every figure is within its tolerance and bounds, 1 otherwise.
 
-  --large   the large scenarios instead (one takes about a minute)
+  --large   the large scenarios instead (from a minute to a quarter of an hour each)
   --bless   make what came out the baseline, if it keeps the bounds of its scenario";
 
 fn main() -> ExitCode {

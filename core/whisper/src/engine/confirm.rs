@@ -1,5 +1,6 @@
 //! Who is told that envelopes were taken, and who tells us.
 
+use undertone_base::Now;
 use undertone_crypto::keccak256;
 
 use super::{Event, Refusal, Transmit, Whisper};
@@ -10,6 +11,7 @@ use crate::confirm::{
 use crate::envelope::{EnvelopeHash, RawEnvelope};
 use crate::limits::{MAX_ACKS, MAX_LISTED, MAX_UNCONFIRMED};
 use crate::peer::{PeerId, Phase};
+use crate::skew::{ClockSample, SampleKind, offset_of_text};
 use crate::wire::{PacketCode, PacketFault};
 
 /// Whether packets of envelopes are confirmed to peers that ask for it, and confirmations asked for.
@@ -109,6 +111,7 @@ impl Whisper {
     /// A packet of either kind from a peer that confirms.
     pub(super) fn confirmation(
         &mut self,
+        now: Now,
         id: PeerId,
         code: PacketCode,
         body: &[u8],
@@ -124,6 +127,12 @@ impl Whisper {
             return Ok(());
         };
         let Some((_, own)) = peer.unconfirmed.remove(at) else { return Ok(()) };
+        if let Some(offset_ms) = errors.iter().find_map(|error| offset_of_text(error.text)) {
+            let sample = ClockSample { peer: id, offset_ms, kind: SampleKind::Text };
+            if self.first_seen.keep(now, peer.sampled, sample) {
+                peer.sampled = Some(now.mono);
+            }
+        }
         for hash in own {
             self.events.push_back(match errors.iter().find(|error| error.hash == hash) {
                 None => Event::Sent { hash, peer: id },

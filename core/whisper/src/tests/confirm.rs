@@ -10,7 +10,7 @@ use crate::confirm::{
 };
 use crate::limits::{MAX_ACKS, MAX_LISTED};
 use crate::wire::{PacketFault, Status};
-use crate::{Confirm, EnvelopeHash, Pow};
+use crate::{ClockSample, Confirm, EnvelopeHash, Pow, SampleKind};
 
 const ASKS: Status =
     Status { min_pow: Pow::ZERO, bloom: None, service: crate::wire::Service::Full, confirmations: true };
@@ -192,6 +192,9 @@ fn what_a_confirming_peer_took_is_sent_when_it_says_so() {
     let refused = Event::Refused { hash: two.hash(), peer: PeerId(1), code: TIME_NOT_SYNCED };
     assert_eq!(events(&mut engine), [sent(one.hash(), 1), refused], "once");
     assert_eq!((engine.stats().refused, engine.stats().refused_for_clock), (1, 1));
+    // And it says something of our clock.
+    let sample = ClockSample { peer: PeerId(1), offset_ms: 20_000, kind: SampleKind::Text };
+    assert_eq!((engine.poll_clock_sample(), engine.poll_clock_sample()), (Some(sample), None));
 }
 
 proptest! {

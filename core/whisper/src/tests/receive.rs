@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::limits::HASHED_TOGETHER;
 use crate::wire::Status;
-use crate::{ClockSample, Pow, pow};
+use crate::{ClockSample, Pow, SampleKind, pow};
 
 #[test]
 fn a_packet_of_more_than_is_hashed_at_once() {
@@ -64,7 +64,7 @@ fn a_second_arrival_soon_samples_the_clock_of_the_first() {
     assert_eq!(engine.poll_clock_sample(), None, "the same peer says nothing new");
     give(&mut engine, at(400), 2, &[&other, &one]).unwrap();
     give(&mut engine, at(500), 3, &[&one]).unwrap();
-    let sample = ClockSample { peer: PeerId(1), offset_ms: 3_750 };
+    let sample = ClockSample { peer: PeerId(1), offset_ms: 3_750, kind: SampleKind::Envelope };
     assert_eq!(engine.poll_clock_sample(), Some(sample));
     assert_eq!(engine.poll_clock_sample(), None, "one in ten seconds");
 
