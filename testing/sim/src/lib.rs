@@ -30,9 +30,10 @@
 //! - [`engine::Sim::log`] is a digest over everything that was dispatched, bytes included: equal logs, equal runs.
 //!
 //! # Adding a scenario
-//! Of [`gossip`] or [`discovery`]: a file in `scenarios/`, a test that names it (or `size = "large"`), then `cargo xtask sim --bless NAME`, which writes `baseline/NAME.toml`; both are
-//! committed. Of something else: implement [`engine::Machine`] for it and for its liars (one enum over both), a module
-//! beside those that puts them into a [`layout::Layout`] and measures, and its own [`scenario::Family`].
+//! Of [`gossip`] or [`discovery`]: a file in `scenarios/`, a test that names it (or `size = "large"`), then
+//! `cargo xtask sim --bless NAME`, which writes `baseline/NAME.toml`; both are committed. Of something else: implement
+//! [`engine::Machine`] for it and for its liars (one enum over both), a module beside those that puts them into a
+//! [`layout::Layout`] and measures, and its own [`scenario::Family`].
 //!
 //! # Example
 //! ```
