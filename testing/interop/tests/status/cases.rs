@@ -8,8 +8,11 @@ use undertone_transport::{PublicName, Route};
 use crate::ours::{Case, Person, new_key};
 use crate::theirs::Theirs;
 
-/// The cases by name.
-pub(crate) const ALL: [(&str, fn() -> Case); 8] = [
+/// A case by its name.
+pub(crate) type Named = (&'static str, fn() -> Case);
+
+/// All of them.
+pub(crate) const ALL: [Named; 8] = [
     ("public_both_ways", || Box::pin(public_both_ways())),
     ("we_write_first", || Box::pin(we_write_first())),
     ("they_write_first", || Box::pin(they_write_first())),
