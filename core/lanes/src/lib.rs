@@ -1,6 +1,6 @@
 //! Keccak-256 over several inputs at once.
 //!
-//! Implements Keccak-f[1600] of FIPS 202 (3.2) over four states in AVX2 and over eight in AVX-512, chosen at run time,
+//! Implements `Keccak-f[1600]` of FIPS 202 (3.2) over four states in AVX2 and over eight in AVX-512, chosen at run time,
 //! and Keccak-256 of the original submission over it (rate 136, padding 0x01 … 0x80). Elsewhere, and for one state, the
 //! permutation is the `keccak` crate's, which `sha3` is made of.
 //!
