@@ -80,18 +80,13 @@ pub fn ratchet_network(data: &[u8]) {
                 bytes[place] ^= 1 << (op >> 5);
                 let before = parties[to].store.clone();
                 match parties[to].open(now, &keys[from], &bytes) {
-                    Ok(Opened {
-                        payload: Some(payload), protection: Protection::Pfs, installation, ..
-                    }) => {
+                    Ok(Opened { payload: Some(payload), protection: Protection::Pfs, .. }) => {
                         // The bit was outside what decides: in a bundle, or in a field that is not ours.
                         let original = &mut sent[from][at];
                         assert_eq!(payload, original.payload, "damage never changes what is read");
-                        // This layer does not authenticate the name of the device (the envelope's signature
-                        // does): under another name a first message begins another session.
-                        if installation.as_ref() == Some(parties[from].layer.installation()) {
-                            assert!(!original.read, "the ratchet reads a message once");
-                            original.read = true;
-                        }
+                        // Whatever name the device goes by, which only the envelope's signature protects.
+                        assert!(!original.read, "the ratchet reads a message once");
+                        original.read = true;
                     }
                     Ok(_) => {}
                     Err(_) => assert_eq!(parties[to].store, before, "a refused message changes nothing"),

@@ -116,19 +116,24 @@ impl<'a, S: RatchetStore + ?Sized> Tables<'a, S> {
         read(self.0.get(Table::Session, session_key(id))?, Session::from_bytes)
     }
 
-    /// Whether a session with this peer was opened with this key, whatever name its device went by.
-    pub(crate) fn is_opening_known(
+    /// The session with this peer that was opened with this key, whatever name its device went by.
+    pub(crate) fn opened_with(
         &self,
         own: &LocalIdentity,
         peer: &RemoteIdentity,
         ephemeral: &EphemeralPublic,
-    ) -> Result<bool, StoreError> {
-        for (_, row) in self.0.scan(Table::Session, &pair(own, peer))? {
-            if Session::from_bytes(row.as_ref())?.ephemeral == *ephemeral {
-                return Ok(true);
+    ) -> Result<Option<(SessionId, Session)>, StoreError> {
+        for (key, row) in self.0.scan(Table::Session, &pair(own, peer))? {
+            let session = Session::from_bytes(row.as_ref())?;
+            if session.ephemeral == *ephemeral {
+                const CORRUPT: StoreError = StoreError::Corrupt("session");
+                let (device, prekey) = key.split_last_chunk::<33>().ok_or(CORRUPT)?;
+                let prekey = PrekeyId::from_slice(prekey).ok_or(CORRUPT)?;
+                let installation = installation_of(device)?;
+                return Ok(Some((SessionId { own: *own, peer: *peer, installation, prekey }, session)));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Writes a session that is in the store already.

@@ -190,11 +190,19 @@ impl Receiver<'_> {
             SessionId { own: self.layer.own, peer: self.sender, installation: installation.clone(), prekey };
         let payload = match tables.session(&id)? {
             Some(session) => self.open_in_session(tables, &id, session, (&header, &entry.payload), rng)?,
-            None => {
-                let session = self.answer(tables, &id, entry.x3dh_header.as_ref())?;
-                let step = session.ratchet.open(&header, &entry.payload, rng)?;
-                self.accept(tables, &id, session, step, tables_add)?
-            }
+            None => match self.renamed(tables, entry.x3dh_header.as_ref())? {
+                Some((id, session)) => {
+                    let payload =
+                        self.open_in_session(tables, &id, session, (&header, &entry.payload), rng)?;
+                    self.prefer(tables, &id)?;
+                    return Ok(payload);
+                }
+                None => {
+                    let session = self.answer(tables, &id, entry.x3dh_header.as_ref())?;
+                    let step = session.ratchet.open(&header, &entry.payload, rng)?;
+                    self.accept(tables, &id, session, step, tables_add)?
+                }
+            },
         };
         self.prefer(tables, &id)?;
         Ok(payload)
@@ -220,6 +228,21 @@ impl Receiver<'_> {
         self.accept(tables, id, session, step, tables_put)
     }
 
+    /// The session that this opening has opened already, under another name of the device: nothing under the MAC names
+    /// the device, so that an old opening would open again, and a message would be read twice.
+    ///
+    /// DEVIATION: the original opens another session (test
+    /// `an_opening_serves_one_session_whatever_the_device_is_called`).
+    fn renamed<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &Tables<'_, S>,
+        opening: Option<&wire::X3dhHeader>,
+    ) -> Result<Option<(SessionId, Session)>, OpenError> {
+        let Some(opening) = opening else { return Ok(None) };
+        let ephemeral = ephemeral(&opening.key)?;
+        Ok(tables.opened_with(&self.layer.own, &self.sender, &ephemeral)?)
+    }
+
     /// Our end of a session that the peer opens. Not stored before the message has authenticated.
     fn answer<S: RatchetStore + ?Sized>(
         &self,
@@ -235,12 +258,6 @@ impl Receiver<'_> {
             return Err(OpenError::UnknownSession);
         }
         let ephemeral = ephemeral(&opening.key)?;
-        // Nothing under the MAC names the device: an old opening under another name would open again.
-        //
-        // DEVIATION: the original opens it (test `an_opening_serves_one_session_whatever_the_device_is_called`).
-        if tables.is_opening_known(own, &self.sender, &ephemeral)? {
-            return Err(RatchetError::Duplicate.into());
-        }
         let point = ephemeral.point().map_err(|_| OpenError::Key)?;
         let sk = x3dh::respond(self.keyring, own, &self.sender, &prekey.private, &point)?;
         let ratchet = Ratchet::responder(&sk, &prekey.private, &named);
