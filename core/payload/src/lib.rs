@@ -1,6 +1,6 @@
 //! What is said: application messages, their identity, validation and clocks.
 //!
-//! Implements `payloads.md` 2 (metadata, all of it), 3.1, 3.4 and 3.8 (chat messages and
+//! Implements `payloads.md` 2 (metadata, all of it), 3.1, 3.2, 3.4 and 3.8 (chat messages, contact updates and
 //! the pairing of devices) and 4 (clocks); in the
 //! terms of the originals 6/PAYLOADS 0.3 as status-go 0.60 speaks it.
 //!
@@ -54,6 +54,7 @@
 mod chat;
 mod clock;
 mod code;
+mod contact;
 mod id;
 pub mod limits;
 mod metadata;
@@ -66,6 +67,7 @@ pub use chat::{
     Content, ContentType, Image, ImageType, RawChatMessage, Sticker,
 };
 pub use clock::{Clock, ClockError};
+pub use contact::{ContactUpdate, ContactUpdateError, RawContactUpdate};
 pub use id::{MessageId, MessageType};
 pub use metadata::{Attribution, Identified, Metadata, MetadataError, RawMetadata};
 pub use pair::{PairError, PairInstallation, RawPairInstallation};

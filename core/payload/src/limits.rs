@@ -29,5 +29,9 @@ pub const CHAT_ID_MAX: usize = 512;
 /// the reference has no limit.
 pub const ENS_NAME_MAX: usize = 255;
 
+/// Largest picture of a person, in bytes of its data URL; a larger one is taken as none. Origin: our choice, several
+/// times what clients make of a photo; the reference has no limit but the envelope.
+pub const PICTURE_MAX: usize = 64 * 1024;
+
 /// Longest hash of a sticker, in bytes. Origin: our choice; clients send 76. The reference has no limit.
 pub const STICKER_HASH_MAX: usize = 512;

@@ -3,6 +3,7 @@
 use undertone_base::{FaultClass, Severity};
 
 use crate::chat::{ChatError, RawChatMessage};
+use crate::contact::{ContactUpdateError, RawContactUpdate};
 use crate::id::MessageType;
 use crate::metadata::Identified;
 use crate::pair::{PairError, RawPairInstallation};
@@ -13,6 +14,8 @@ use crate::pair::{PairError, RawPairInstallation};
 pub enum Parsed {
     /// Type 1.
     Chat(RawChatMessage),
+    /// Type 2.
+    Contact(RawContactUpdate),
     /// Type 4.
     Pair(RawPairInstallation),
     /// A type that exists but that this version does nothing with. Not an error of anybody.
@@ -23,12 +26,15 @@ impl Identified {
     /// Decodes the payload as what its type says.
     ///
     /// # Errors
-    /// [`PayloadError::UnknownType`] for 0 and numbers above 23, [`PayloadError::Chat`] or
-    /// [`PayloadError::Pair`] when it is not the protobuf of its type.
+    /// [`PayloadError::UnknownType`] for 0 and numbers above 23, [`PayloadError::Chat`],
+    /// [`PayloadError::Contact`] or [`PayloadError::Pair`] when it is not the protobuf of its type.
     pub fn parse(&self) -> Result<Parsed, PayloadError> {
         match self.kind() {
             MessageType::CHAT_MESSAGE => {
                 RawChatMessage::decode(self.payload()).map(Parsed::Chat).map_err(PayloadError::Chat)
+            }
+            MessageType::CONTACT_UPDATE => {
+                RawContactUpdate::decode(self.payload()).map(Parsed::Contact).map_err(PayloadError::Contact)
             }
             MessageType::PAIR_INSTALLATION => {
                 RawPairInstallation::decode(self.payload()).map(Parsed::Pair).map_err(PayloadError::Pair)
@@ -47,6 +53,9 @@ pub enum PayloadError {
     /// Not a chat message.
     #[error(transparent)]
     Chat(ChatError),
+    /// Not a contact update.
+    #[error(transparent)]
+    Contact(ContactUpdateError),
     /// Not the pairing of a device.
     #[error(transparent)]
     Pair(PairError),
@@ -60,6 +69,7 @@ impl PayloadError {
     pub const fn fault(&self) -> FaultClass {
         match self {
             Self::Chat(error) => error.fault(),
+            Self::Contact(error) => error.fault(),
             Self::Pair(error) => error.fault(),
             Self::UnknownType(_) => FaultClass::peer(Severity::Mild),
         }
@@ -69,6 +79,7 @@ impl PayloadError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Chat(error) => error.code(),
+            Self::Contact(error) => error.code(),
             Self::Pair(error) => error.code(),
             Self::UnknownType(_) => "payload.unknown_type",
         }

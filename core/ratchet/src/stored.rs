@@ -60,6 +60,9 @@ pub struct Device {
     pub enabled: bool,
     /// The prekey of the session on which it was last heard.
     pub heard_on: Option<PrekeyId>,
+    /// When something that it sent was last read here, by our clock. Unlike [`Device::timestamp`], which any device of
+    /// its identity renews for all.
+    pub heard: Option<Unix>,
 }
 
 /// A skipped key and when it was filed.
@@ -147,6 +150,7 @@ impl Device {
             protocol_version: self.protocol_version,
             enabled: self.enabled,
             heard_on: self.heard_on.map(|id| id.as_bytes().to_vec()).unwrap_or_default(),
+            heard_ms: self.heard.map_or(0, Unix::millis),
         };
         Row::from(row.encode_to_vec())
     }
@@ -166,6 +170,7 @@ impl Device {
             protocol_version: row.protocol_version,
             enabled: row.enabled,
             heard_on: optional(&row.heard_on, PrekeyId::from_slice, CORRUPT)?,
+            heard: Some(Unix::from_millis(row.heard_ms)).filter(|at| at.millis() != 0),
         })
     }
 }

@@ -100,3 +100,16 @@ pub struct PairInstallation {
     #[prost(string, tag = "4")]
     pub name: ::prost::alloc::string::String,
 }
+/// What a person says of itself to those that it has added (`payloads.md` 3.2).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ContactUpdate {
+    /// Lamport clock of the one-to-one chat, milliseconds.
+    #[prost(uint64, tag = "1")]
+    pub clock: u64,
+    /// What the sender says its name is.
+    #[prost(string, tag = "2")]
+    pub ens_name: ::prost::alloc::string::String,
+    /// A data URL.
+    #[prost(string, tag = "3")]
+    pub profile_image: ::prost::alloc::string::String,
+}

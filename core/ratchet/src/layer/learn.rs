@@ -102,6 +102,7 @@ impl Encryption {
                     protocol_version: entry.protocol_version,
                     enabled: !own,
                     heard_on: None,
+                    heard: None,
                 };
                 tables.put_device(&self.own, bundle.identity(), &entry.installation, &device);
                 Ok(Some(DeviceChange::New))

@@ -90,6 +90,7 @@ impl Encryption {
         let bundles = self.learn_bundles(&mut tables, &message, cx.now.unix)?;
 
         if message.public().is_some() {
+            self.hear(&mut tables, &sender, installation.as_ref(), cx.now.unix)?;
             tables.commit()?;
             let payload = std::mem::take(&mut message.public);
             return Ok(opened(payload, Kind::Public, Protection::None, installation, bundles));
@@ -97,6 +98,9 @@ impl Encryption {
         let entry = self.entry(&message, &sender)?;
         let receiver = Receiver { layer: self, sender, keyring: cx.keyring, now: cx.now.unix };
         let (payload, protection) = receiver.open(&mut tables, installation.as_ref(), entry, cx.rng)?;
+        if protection != Protection::Pfs {
+            self.hear(&mut tables, &sender, installation.as_ref(), cx.now.unix)?;
+        }
         let negotiated = self.negotiate(&mut tables, &sender, installation.as_ref(), &bundles)?;
         tables.commit()?;
 
@@ -127,6 +131,22 @@ impl Encryption {
                 OpenError::NotPaired
             }
         })
+    }
+
+    /// Remembers when a device was heard that has no session to say so. Whoever signs the envelope chooses its name.
+    fn hear<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &mut Tables<'_, S>,
+        sender: &RemoteIdentity,
+        installation: Option<&InstallationId>,
+        now: Unix,
+    ) -> Result<(), OpenError> {
+        let Some(installation) = installation else { return Ok(()) };
+        if let Some(mut device) = tables.device(&self.own, sender, installation)? {
+            device.heard = Some(now);
+            tables.put_device(&self.own, sender, installation, &device);
+        }
+        Ok(())
     }
 
     /// Remembers that the sending device can meet us on the negotiated topic, if it says so. Only for devices
@@ -288,10 +308,9 @@ impl Receiver<'_> {
     ) -> Result<(), OpenError> {
         let own = &self.layer.own;
         let Some(mut device) = tables.device(own, &self.sender, &id.installation)? else { return Ok(()) };
-        if device.heard_on != Some(id.prekey) {
-            device.heard_on = Some(id.prekey);
-            tables.put_device(own, &self.sender, &id.installation, &device);
-        }
+        device.heard_on = Some(id.prekey);
+        device.heard = Some(self.now);
+        tables.put_device(own, &self.sender, &id.installation, &device);
         Ok(())
     }
 }

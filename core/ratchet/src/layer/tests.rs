@@ -307,6 +307,7 @@ fn a_target_with_a_bad_prekey_is_skipped() {
         protocol_version: 1,
         enabled: true,
         heard_on: None,
+        heard: None,
     };
     let mut tables = Tables::new(&mut alice.store);
     tables.put_device(&alice.layer.own, &peer, &name, &device);

@@ -48,6 +48,9 @@ pub struct Device {
     /// The prekey of the session on which this device was last heard; empty before any.
     #[prost(bytes = "vec", tag = "7")]
     pub heard_on: ::prost::alloc::vec::Vec<u8>,
+    /// When something that it sent was last read here, ms since 1970; 0 for never.
+    #[prost(uint64, tag = "8")]
+    pub heard_ms: u64,
 }
 /// Table Session.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

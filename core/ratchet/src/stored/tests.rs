@@ -36,6 +36,7 @@ fn device() -> Device {
         protocol_version: 1,
         enabled: true,
         heard_on: Some(prekey()),
+        heard: None,
     }
 }
 
@@ -62,6 +63,15 @@ fn the_bytes_of_format_1_are_pinned() {
     insta::assert_snapshot!(hex(&device().to_bytes()), @"08011221031b84c5567b126440995d3ed5aaba0565d71e1834604819ff9c17f5e9d5dd078f1802204d280130013a21031b84c5567b126440995d3ed5aaba0565d71e1834604819ff9c17f5e9d5dd078f");
     insta::assert_snapshot!(hex(&filed_key().to_bytes()), @"080112200606060606060606060606060606060606060606060606060606060606060606180c20e807");
     insta::assert_snapshot!(hex(&session().to_bytes()), @"08011220dea35a95b3984d9bf2e8c3adb987eb66d4a338d3f96ed7edf255fec5c2b72b5f1a2002020202020202020202020202020202020202020202020202020202020202022221024d4b6cd1361032ca9bd2aeb9d900aa4d45d9ead80ac9423374c451a7254d07662a21031b84c5567b126440995d3ed5aaba0565d71e1834604819ff9c17f5e9d5dd078f32203ed2b3658023fbf0efbc167cb1945de6707fd6432bd21109ec3e61e383aa84a5380142200505050505050505050505050505050505050505050505050505050505050505622102531fe6068134503d2723133227c867ac8fa6c83c537e9a44c3c5bdbdcb1fe3376a2103462779ad4aad39514614751a71085f2f10e1c7a593e4e030efb5b8721ce55b0b7001810105050505050505058801d209");
+}
+
+/// A field that was added is left out while it says nothing, and older readers skip it.
+#[test]
+fn the_time_at_which_a_device_was_heard_is_one_more_field() {
+    let heard = Device { heard: Some(Unix::from_millis(1000)), ..device() };
+    let (with, without) = (heard.to_bytes(), device().to_bytes());
+    assert_eq!(with.as_ref(), [without.as_ref(), &[0x40, 0xe8, 0x07]].concat());
+    assert_eq!(Device::from_bytes(with.as_ref()).unwrap(), heard);
 }
 
 #[test]

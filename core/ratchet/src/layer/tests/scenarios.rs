@@ -88,6 +88,7 @@ impl Party {
                 protocol_version: version(&row["version"]),
                 enabled: row["enabled"].as_bool().unwrap(),
                 heard_on: None,
+                heard: None,
             };
             tables.put_device(&own, &identity, &name, &device);
         }
