@@ -42,8 +42,11 @@ impl RateLimits {
     /// Takes the list from the front of `left`.
     pub(crate) fn read(left: &mut &[u8]) -> Result<Self, BadRlp> {
         let mut items = rlp::list(left)?;
-        let limits =
-            Self { ip: rlp::uint(&mut items, 8)?, peer: rlp::uint(&mut items, 8)?, topic: rlp::uint(&mut items, 8)? };
+        let limits = Self {
+            ip: rlp::uint(&mut items, 8)?,
+            peer: rlp::uint(&mut items, 8)?,
+            topic: rlp::uint(&mut items, 8)?,
+        };
         rlp::end(items).map(|()| limits)
     }
 }
