@@ -7,6 +7,7 @@ mod discovery;
 mod envelopes;
 mod ethereumjs;
 mod links;
+mod payload;
 mod relay;
 mod status;
 
@@ -41,5 +42,7 @@ pub(crate) fn all() -> Vec<Case> {
             ethereumjs_takes_our_goodbyes, ethereumjs_takes_our_refusal, ethereumjs_ends_links_for_its_reasons,
             we_bond_with_ethereumjs, ethereumjs_bonds_with_us, ethereumjs_finds_us_by_discovery,
             we_meet_an_ethereumjs_through_ethereumjs, ethereumjs_reads_our_node_list;
+        WakuPayload payload: the_package_opens_what_we_seal, we_open_what_the_package_seals, both_refuse_alike,
+            both_derive_the_same_keys;
     }
 }

@@ -15,47 +15,53 @@ use undertone_support::until;
 
 use crate::{DEADLINE, text};
 
-/// Names the directory that has the `node_modules` with the package.
-pub(crate) const VARIABLE: &str = "UNDERTONE_ETHEREUMJS";
+/// What these cases are about.
+pub(crate) const PACKAGE: Package =
+    Package { name: "@ethereumjs/devp2p", version: "10.0.0", variable: "UNDERTONE_ETHEREUMJS" };
 
-/// The package, below such a directory.
-const PACKAGE: &str = "node_modules/@ethereumjs/devp2p/package.json";
-
-/// The version that these cases are about.
-const VERSION: &str = "10.0.0";
-
-/// The oldest node that it runs on.
+/// The oldest node that the packages run on.
 const NODE: u32 = 20;
 
-/// The directory with the package: the variable's, or `js` when `npm ci` was run there.
-///
-/// # Errors
-/// Why there is none.
-pub(crate) fn directory() -> Result<PathBuf> {
-    let named = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let directory = named.clone().unwrap_or_else(home);
-    let Ok(package) = std::fs::read_to_string(directory.join(PACKAGE)) else {
-        match named {
-            Some(_) => anyhow::bail!("{VARIABLE} names a directory without {PACKAGE}"),
-            None => anyhow::bail!("{VARIABLE} is not set, nor was `npm ci --prefix testing/interop/js` run"),
-        }
-    };
-    let package: Value = serde_json::from_str(&package)?;
-    ensure!(
-        package["version"] == VERSION,
-        "this is about {VERSION}, and the package is {}",
-        package["version"]
-    );
-    let node = Command::new("node").arg("--version").stdin(Stdio::null()).output();
-    let version = node.map(|node| String::from_utf8_lossy(&node.stdout).trim().to_owned());
-    let version = version.context("there is no node to run it")?;
-    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
-    ensure!(major >= Some(NODE), "the package needs node {NODE}, and here is {version}");
-    Ok(directory)
+/// A package, of the one version that cases are about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Package {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    /// Names a directory that has the `node_modules` with the package.
+    pub(crate) variable: &'static str,
 }
 
-/// Where our program for it is.
-fn home() -> PathBuf {
+impl Package {
+    /// The directory with the package: the variable's, or `js` when `npm ci` was run there.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn directory(self) -> Result<PathBuf> {
+        let Self { name, version: wanted, variable } = self;
+        let named = std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let directory = named.clone().unwrap_or_else(home);
+        let about = format!("node_modules/{name}/package.json");
+        let Ok(package) = std::fs::read_to_string(directory.join(&about)) else {
+            match named {
+                Some(_) => anyhow::bail!("{variable} names a directory without {about}"),
+                None => {
+                    anyhow::bail!("{variable} is not set, nor was `npm ci --prefix testing/interop/js` run")
+                }
+            }
+        };
+        let package: Value = serde_json::from_str(&package)?;
+        ensure!(package["version"] == wanted, "this is about {wanted}, and {name} is {}", package["version"]);
+        let node = Command::new("node").arg("--version").stdin(Stdio::null()).output();
+        let version = node.map(|node| String::from_utf8_lossy(&node.stdout).trim().to_owned());
+        let version = version.context("there is no node to run it")?;
+        let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
+        ensure!(major >= Some(NODE), "the package needs node {NODE}, and here is {version}");
+        Ok(directory)
+    }
+}
+
+/// Where our programs for them are.
+pub(crate) fn home() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("js")
 }
 
@@ -74,7 +80,7 @@ impl Js {
     pub(crate) fn start(setup: &Value) -> Result<Self> {
         let mut child = Command::new("node")
             .arg(home().join("peer.mjs"))
-            .arg(directory()?)
+            .arg(PACKAGE.directory()?)
             .arg(setup.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -10,6 +10,7 @@ mod geth;
 mod js;
 mod names;
 mod ours;
+mod payload;
 mod tap;
 mod wire;
 
@@ -33,26 +34,33 @@ const THREADS: usize = 2;
 enum Peer {
     EthereumJs,
     Geth,
+    WakuPayload,
 }
 
 impl Peer {
-    const ALL: [Self; 2] = [Self::Geth, Self::EthereumJs];
+    const ALL: [Self; 3] = [Self::Geth, Self::EthereumJs, Self::WakuPayload];
 
     /// The variable that gives it.
     const fn variable(self) -> &'static str {
         match self {
-            Self::EthereumJs => js::VARIABLE,
+            Self::EthereumJs => js::PACKAGE.variable,
             Self::Geth => geth::VARIABLE,
+            Self::WakuPayload => payload::PACKAGE.variable,
         }
     }
 
     /// Why it is not there, if so.
     fn absent(self) -> Option<String> {
         match self {
-            Self::EthereumJs => js::directory().err().map(|why| format!("{why:#}")),
+            Self::EthereumJs => missing(js::PACKAGE),
             Self::Geth => geth::program().is_none().then(|| format!("{} is not set", geth::VARIABLE)),
+            Self::WakuPayload => missing(payload::PACKAGE),
         }
     }
+}
+
+fn missing(package: js::Package) -> Option<String> {
+    package.directory().err().map(|why| format!("{why:#}"))
 }
 
 /// A case: its peer, its name, and what it does.

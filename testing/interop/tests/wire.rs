@@ -16,7 +16,9 @@ use undertone_runtime::{CancellationToken, Environment, Tasks};
 use undertone_support::until;
 use undertone_transport::{Command, Event, Listen, OpenWith, Received, Route, Transport};
 use undertone_whisper::wire::{PacketCode, Status};
-use undertone_whisper::{Advertise, Input, PeerId, Pow, Transmit, TransportConfig, WhisperTransport};
+use undertone_whisper::{
+    Advertise, Input, Link, PeerId, Pow, Protocol, Transmit, TransportConfig, WhisperTransport,
+};
 
 use crate::DEADLINE;
 use crate::ours::node_key;
@@ -216,11 +218,16 @@ impl Driver {
                 let id = PeerId(peer.number());
                 self.links.insert(id, peer);
                 lock(&self.seen).links.push(Link { direction, client, shared });
-                self.tell(Input::Connected(id));
+                self.tell(Input::Connected(Link::whisper(id)));
             }
             NetEvent::Message { peer, code, payload, .. } => {
                 let peer = PeerId(peer.number());
-                self.tell(Input::Packet { peer, code: PacketCode(code), body: &payload });
+                self.tell(Input::Packet {
+                    peer,
+                    protocol: Protocol::Whisper,
+                    code: PacketCode(code),
+                    body: &payload,
+                });
             }
             // It has one peer and sends nothing of its own, so no packet of envelopes waits for this.
             NetEvent::Writable { .. } => {}
@@ -249,7 +256,8 @@ impl Driver {
                         self.net.disconnect(*link, DisconnectReason::from_wire(reason.into()));
                     }
                 }
-                Transmit::Packet { peer, code, body } => {
+                Transmit::Defer { .. } => {}
+                Transmit::Packet { peer, code, body, .. } => {
                     if let Some(link) = self.links.get(&peer) {
                         let _ = self.net.send(*link, 0, code.0, body);
                     }
@@ -257,7 +265,7 @@ impl Driver {
             }
         }
         let mut seen = lock(&self.seen);
-        seen.statuses = self.whisper.engine().ready_peers().map(|(_, status)| *status).collect();
+        seen.statuses = self.whisper.engine().ready_peers().map(|(_, status)| status).collect();
         while let Some(event) = self.whisper.poll_event() {
             if let Event::Received(received) = event {
                 seen.received.push(*received);

@@ -18,7 +18,13 @@ pub(super) fn what_geth_announces_and_changes() -> Result<()> {
     let geth = Geth::start(Some(0.002))?;
     let wire = Wire::start(Pow::STATUS_LARGE)?;
     wire.dial(&geth.enode);
-    let first = Status { min_pow: Pow::STATUS, bloom: None, service: Service::Full, confirmations: false };
+    let first = Status {
+        min_pow: Pow::STATUS,
+        bloom: None,
+        service: Service::Full,
+        confirmations: false,
+        ..Status::default()
+    };
     wire.await_status(|status| *status == first)?;
 
     let bloom = Bloom::of_envelope(Topic::of("one")).union(&Bloom::of_envelope(Topic::of("two")));
