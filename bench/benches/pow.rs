@@ -1,5 +1,5 @@
 //! Row B3: attempts at a proof of work on one core: as they are made, in the widest lanes that the processor has; one
-//! at a time behind the same midstate; and as the originals make them, who hash all of the envelope for each attempt.
+//! and two at a time behind the same midstate, as without AVX2 on other processors and on x86-64; and as the originals make them, who hash all of the envelope for each attempt.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench")]
 
 use std::hint::black_box;
@@ -22,7 +22,10 @@ fn attempts(c: &mut Criterion) {
         let data = random_bytes(size);
         group.throughput(Throughput::Elements(1_000));
         group.bench_function("lanes", |b| lanes(b, &data));
-        group.bench_function("one at a time", |b| scalar(b, &data));
+        group.bench_function("one at a time", |b| with(b, &data, Backend::PORTABLE));
+        if let Some(backend) = Backend::named("sse2") {
+            group.bench_function("two at a time", |b| with(b, &data, backend));
+        }
         group.throughput(Throughput::Elements(whole));
         group.bench_function("whole envelope", |b| naive(b, &data, whole));
         group.finish();
@@ -42,8 +45,8 @@ fn lanes(b: &mut criterion::Bencher<'_>, data: &[u8]) {
     });
 }
 
-fn scalar(b: &mut criterion::Bencher<'_>, data: &[u8]) {
-    let search = NonceSearch::with_backend(&HEADER.encode_short(data), Backend::PORTABLE);
+fn with(b: &mut criterion::Bencher<'_>, data: &[u8], backend: Backend) {
+    let search = NonceSearch::with_backend(&HEADER.encode_short(data), backend);
     let mut nonce = 0x1234_5678_9abc_def0u64;
     b.iter(|| {
         nonce = nonce.wrapping_add(1_000);

@@ -6,6 +6,8 @@ use std::fmt;
 use crate::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use crate::avx512::Avx512;
+#[cfg(target_arch = "x86_64")]
+use crate::sse2::Sse2;
 
 /// A way to permute several states at once. A value exists only where the processor has its instructions.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -15,6 +17,8 @@ pub struct Backend(pub(crate) Kind);
 pub(crate) enum Kind {
     Portable,
     #[cfg(target_arch = "x86_64")]
+    Sse2(Sse2),
+    #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
@@ -22,7 +26,7 @@ pub(crate) enum Kind {
 
 impl Backend {
     /// The names of all backends, the slowest first.
-    pub const NAMES: [&'static str; 3] = ["portable", "avx2", "avx512"];
+    pub const NAMES: [&'static str; 4] = ["portable", "sse2", "avx2", "avx512"];
 
     /// One lane, on every processor.
     pub const PORTABLE: Self = Self(Kind::Portable);
@@ -31,6 +35,8 @@ impl Backend {
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "portable" => Some(Self::PORTABLE),
+            #[cfg(target_arch = "x86_64")]
+            "sse2" => Sse2::detect().map(|backend| Self(Kind::Sse2(backend))),
             #[cfg(target_arch = "x86_64")]
             "avx2" => Avx2::detect().map(|backend| Self(Kind::Avx2(backend))),
             #[cfg(target_arch = "x86_64")]
@@ -49,6 +55,8 @@ impl Backend {
         match self.0 {
             Kind::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
+            Kind::Sse2(_) => "sse2",
+            #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(_) => "avx512",
@@ -59,6 +67,8 @@ impl Backend {
     pub const fn lanes(self) -> usize {
         match self.0 {
             Kind::Portable => 1,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Sse2(_) => 2,
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => 4,
             #[cfg(target_arch = "x86_64")]

@@ -25,7 +25,9 @@ impl Backend {
         match self.0 {
             Kind::Portable => one_by_one(inputs, out),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2(_) if inputs.len() == 1 => one_by_one(inputs, out),
+            Kind::Sse2(_) | Kind::Avx2(_) if inputs.len() == 1 => one_by_one(inputs, out),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Sse2(backend) => in_lanes(backend, inputs, out),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(backend) => in_lanes(backend, inputs, out),
             #[cfg(target_arch = "x86_64")]

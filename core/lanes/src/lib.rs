@@ -1,6 +1,6 @@
 //! Keccak-256 over several inputs at once.
 //!
-//! Implements `Keccak-f[1600]` of FIPS 202 (3.2) over four states in AVX2 and over eight in AVX-512, chosen at run time,
+//! Implements `Keccak-f[1600]` of FIPS 202 (3.2) over two states in SSE2, four in AVX2 and eight in AVX-512, chosen at run time,
 //! and Keccak-256 of the original submission over it (rate 136, padding 0x01 … 0x80). Elsewhere, and for one state, the
 //! permutation is the `keccak` crate's, which `sha3` is made of.
 //!
@@ -17,7 +17,7 @@
 //! # Invariants
 //! - Every backend gives the same digests and finds the same nonce: tests force each one that the processor has and
 //!   say which they had to skip.
-//! - `unsafe` is in `avx2.rs` and `avx512.rs` alone: one call behind a value that only detection makes, and two
+//! - `unsafe` is in `sse2.rs`, `avx2.rs` and `avx512.rs` alone: one call behind a value that only detection makes, and two
 //!   conversions between arrays and vectors of the same size.
 //!
 //! # Example
@@ -43,6 +43,8 @@ mod permute;
 #[cfg(target_arch = "x86_64")]
 mod rounds;
 mod search;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
 
 pub use backend::Backend;
 pub use each::keccak256_each;

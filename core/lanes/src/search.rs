@@ -69,6 +69,8 @@ impl Search {
         match self.backend.0 {
             Kind::Portable => self.run(Portable, start, attempts, zeros),
             #[cfg(target_arch = "x86_64")]
+            Kind::Sse2(backend) => self.run(backend, start, attempts, zeros),
+            #[cfg(target_arch = "x86_64")]
             Kind::Avx2(backend) => self.run(backend, start, attempts, zeros),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(backend) => self.run(backend, start, attempts, zeros),
