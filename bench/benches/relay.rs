@@ -5,7 +5,9 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use undertone_base::{Mono, Now, Unix};
 use undertone_bench::random_bytes;
 use undertone_whisper::wire::{PacketCode, Status};
-use undertone_whisper::{Config, Envelope, Header, Input, PeerId, Pow, Topic, Transmit, Whisper};
+use undertone_whisper::{
+    Config, Envelope, Header, Input, Link, PeerId, Pow, Protocol, Topic, Transmit, Whisper,
+};
 
 const T0: u32 = 1_600_000_000;
 const COUNT: usize = 64;
@@ -19,9 +21,14 @@ fn now() -> Now {
 fn relay(min_pow: Pow) -> Whisper {
     let mut relay = Whisper::new(&Config { min_pow, ..Config::default() });
     for peer in [GIVER, PeerId(2)] {
-        relay.handle(now(), Input::Connected(peer)).unwrap();
+        relay.handle(now(), Input::Connected(Link::whisper(peer))).unwrap();
         let body = Status::default().encode();
-        relay.handle(now(), Input::Packet { peer, code: PacketCode::STATUS, body: &body }).unwrap();
+        relay
+            .handle(
+                now(),
+                Input::Packet { peer, protocol: Protocol::Whisper, code: PacketCode::STATUS, body: &body },
+            )
+            .unwrap();
     }
     relay
 }
@@ -39,7 +46,10 @@ fn packet(expiry: u32, size: usize) -> Vec<u8> {
 
 fn give(mut relay: Whisper, body: &[u8]) -> Whisper {
     // A fault shows in the counters.
-    let _ = relay.handle(now(), Input::Packet { peer: GIVER, code: PacketCode::MESSAGES, body });
+    let _ = relay.handle(
+        now(),
+        Input::Packet { peer: GIVER, protocol: Protocol::Whisper, code: PacketCode::MESSAGES, body },
+    );
     while let Some(out) = relay.poll_transmit(now()) {
         std::hint::black_box::<Transmit>(out);
     }

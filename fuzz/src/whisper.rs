@@ -6,7 +6,7 @@ use std::time::Duration;
 use undertone_base::{Mono, Now, Unix};
 use undertone_whisper::wire::{self, Messages, PacketCode, Status};
 use undertone_whisper::{
-    Config, EnvelopeHash, Event, Input, PeerId, Pow, RawEnvelope, Transmit, Watch, Whisper,
+    Config, EnvelopeHash, Event, Input, Link, PeerId, Pow, Protocol, RawEnvelope, Transmit, Watch, Whisper,
 };
 
 /// Envelopes that the machine under test may keep: few, so that the bound is met.
@@ -76,7 +76,7 @@ impl Node {
 
     fn connect(&mut self, peer: u64) {
         self.brought.insert(peer, BTreeSet::new());
-        let _ = self.machine.handle(self.now, Input::Connected(PeerId(peer)));
+        let _ = self.machine.handle(self.now, Input::Connected(Link::whisper(PeerId(peer))));
         let body = Status::default().encode();
         self.packet(peer, PacketCode::STATUS, &body);
     }
@@ -107,7 +107,9 @@ impl Node {
             let seen = self.brought.entry(peer).or_default();
             seen.extend(messages.iter().map(|raw| raw.hash()));
         }
-        let _ = self.machine.handle(self.now, Input::Packet { peer: PeerId(peer), code, body });
+        let _ = self
+            .machine
+            .handle(self.now, Input::Packet { peer: PeerId(peer), protocol: Protocol::Whisper, code, body });
     }
 
     fn drain(&mut self) {
@@ -121,7 +123,7 @@ impl Node {
         while let Some(transmit) = self.machine.poll_transmit(self.now) {
             match transmit {
                 Transmit::Disconnect { peer, .. } => self.connect(peer.0),
-                Transmit::Packet { peer, code: PacketCode::MESSAGES, body } => {
+                Transmit::Packet { peer, code: PacketCode::MESSAGES, body, .. } => {
                     let messages = Messages::decode(&body).expect("what is sent is a list of envelopes");
                     for raw in messages.iter() {
                         let back = self.brought.get(&peer.0).is_some_and(|seen| seen.contains(&raw.hash()));
@@ -129,7 +131,7 @@ impl Node {
                     }
                     let _ = self.machine.handle(self.now, Input::Sent(peer));
                 }
-                Transmit::Packet { .. } => {}
+                Transmit::Defer { .. } | Transmit::Packet { .. } => {}
             }
         }
         assert!(self.machine.pooled().0 <= MAX_ENVELOPES, "the pool is bounded");

@@ -5,6 +5,7 @@
 
 use undertone_base::fixed_bytes;
 
+use crate::dialect::Protocol;
 use crate::envelope::EnvelopeHash;
 use crate::rlp::{self, BadRlp};
 use crate::wire::PacketFault;
@@ -17,15 +18,36 @@ fixed_bytes! {
 /// The only version of a response.
 const VERSION: u64 = 1;
 
-/// What status-go answers for every envelope that it refuses, and for a wrong clock alone by its own intent
+/// What status-go's Whisper answers for every envelope that it refuses, and for a wrong clock alone by its own intent
 /// (`status-go: EnvelopeTimeNotSynced`).
 ///
-/// DEVIATION: specs 3 say 1. The constant stands inside an `iota` block and is 37 on the wire; status-go's clients know
-/// 37 and 38, and so ours is these (test `confirmations_of_status_go`).
+/// DEVIATION: specs 3 say 1. The constant stands inside an `iota` block and is 37 on the wire, 21 in Waku; status-go's
+/// clients know these and the next ones, and so ours are these (test `confirmations_of_status_go`).
 pub const TIME_NOT_SYNCED: u64 = 37;
 
 /// Refused for another reason (`status-go: EnvelopeOtherError`).
 pub const OTHER_ERROR: u64 = 38;
+
+/// [`TIME_NOT_SYNCED`] in Waku.
+pub const WAKU_TIME_NOT_SYNCED: u64 = 21;
+
+/// [`OTHER_ERROR`] in Waku.
+pub const WAKU_OTHER_ERROR: u64 = 22;
+
+/// The code of an error in the words of a protocol.
+pub(crate) const fn error_code(protocol: Protocol, of_clocks: bool) -> u64 {
+    match (protocol, of_clocks) {
+        (Protocol::Whisper, true) => TIME_NOT_SYNCED,
+        (Protocol::Whisper, false) => OTHER_ERROR,
+        (Protocol::Waku, true) => WAKU_TIME_NOT_SYNCED,
+        (Protocol::Waku, false) => WAKU_OTHER_ERROR,
+    }
+}
+
+/// Whether a code is that of a wrong clock, by either protocol.
+pub(crate) const fn is_of_clocks(code: u64) -> bool {
+    matches!(code, TIME_NOT_SYNCED | WAKU_TIME_NOT_SYNCED)
+}
 
 /// An envelope of a packet that was not taken.
 #[derive(Clone, Debug, Eq, PartialEq)]

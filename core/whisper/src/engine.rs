@@ -1,8 +1,12 @@
 //! The gossip machine.
 
+mod announce;
 mod bundle;
 mod confirm;
+mod direct;
 mod io;
+mod link;
+mod packet;
 mod receive;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -10,15 +14,16 @@ use std::time::Duration;
 
 use undertone_base::{Mono, Now};
 
+use self::announce::Told;
 pub use self::confirm::{AckId, Confirm};
-pub use self::io::{Config, Event, Fault, Input, Refusal, Stats, Transmit, Watch};
+pub use self::io::{Bridge, Config, Event, Fault, Input, Refusal, Requests, Stats, Transmit, Watch};
+use crate::Topic;
+use crate::dialect::{Protocol, Protocols};
 use crate::envelope::{Envelope, EnvelopeHash};
-use crate::limits::{ANNOUNCE_EVERY, MAX_MESSAGE, TOLERANCE};
-use crate::peer::{Peer, PeerId, Phase, Tolerant, Wishes, widens};
-use crate::pool::{Origin, Pool, Removed};
+use crate::peer::{Peer, PeerId, Wishes};
+use crate::pool::{Pool, Removed};
 use crate::skew::{ClockSample, FirstSeen};
-use crate::wire::{self, PacketCode, PacketFault, Service, Status};
-use crate::{Bloom, Pow, Topic};
+use crate::wire::{PacketCode, PacketFault, Status, waku};
 
 /// The gossip of Whisper: peers, a pool, and who gets what.
 ///
@@ -26,7 +31,11 @@ use crate::{Bloom, Pow, Topic};
 /// [`Whisper::poll_timeout`].
 #[derive(Clone, Debug)]
 pub struct Whisper {
+    protocols: Protocols,
+    bridge: Bridge,
+    requests: Requests,
     wishes: Wishes,
+    told: Told,
     watch: Watch,
     topics: BTreeMap<Topic, u32>,
     pool: Pool,
@@ -37,9 +46,6 @@ pub struct Whisper {
     queue: VecDeque<PeerId>,
     out: VecDeque<Transmit>,
     events: VecDeque<Event>,
-    /// When our bloom filter was last told to the peers, and when it will be again.
-    bloom_told: Option<Mono>,
-    bloom_due: Option<Mono>,
     first_seen: FirstSeen,
     confirm: Confirm,
     acks: BTreeMap<AckId, Transmit>,
@@ -50,17 +56,14 @@ pub struct Whisper {
 
 impl Whisper {
     /// A machine without peers and envelopes.
-    pub const fn new(config: &Config) -> Self {
+    pub fn new(config: &Config) -> Self {
+        let wishes = Wishes::new(config);
         Self {
-            wishes: Wishes {
-                // DEVIATION: geth's Whisper starts with a tolerance of 0.2 whatever its minimum is; a node started
-                // with 5.0 then accepts 0.2 for ever. Ours starts with the configured one, as Waku does
-                // (test `tolerance_windows`).
-                min_pow: Tolerant::new(config.min_pow),
-                bloom: Tolerant::new(config.bloom),
-                service: config.service,
-                confirmations: !matches!(config.confirm, Confirm::Never),
-            },
+            protocols: config.protocols,
+            bridge: config.bridge,
+            requests: config.requests,
+            told: Told::new(config.bloom, wishes.waku_status()),
+            wishes,
             watch: config.watch,
             topics: BTreeMap::new(),
             pool: Pool::new(config.max_envelopes, config.max_bytes),
@@ -69,28 +72,11 @@ impl Whisper {
             queue: VecDeque::new(),
             out: VecDeque::new(),
             events: VecDeque::new(),
-            bloom_told: None,
-            bloom_due: None,
             first_seen: FirstSeen::new(),
             confirm: config.confirm,
             acks: BTreeMap::new(),
             next_ack: 0,
-            stats: Stats {
-                accepted: 0,
-                duplicates: 0,
-                early: 0,
-                evicted: 0,
-                expired: 0,
-                ignored_packets: 0,
-                low_pow: 0,
-                dropped_peers: 0,
-                refused: 0,
-                refused_for_clock: 0,
-                relayed: 0,
-                bundles: 0,
-                unacceptable: 0,
-                unwanted: 0,
-            },
+            stats: Stats::default(),
             clock: Now { mono: Mono::ZERO, unix: undertone_base::Unix::from_millis(0) },
         }
     }
@@ -102,23 +88,24 @@ impl Whisper {
     pub fn handle(&mut self, now: Now, input: Input<'_>) -> Result<(), Fault> {
         self.clock = now;
         match input {
-            Input::Connected(peer) => self.connected(now, peer),
+            Input::Connected(link) => self.connected(now, &link),
             Input::Disconnected(peer) => self.forget(peer),
-            Input::Packet { peer, code, body } => {
-                if let Err(fault) = self.packet(now, peer, code, body) {
+            Input::Distrust(peer) => self.trust(peer, false),
+            Input::Packet { peer, protocol, code, body } => {
+                if let Err(fault) = self.packet(now, peer, protocol, (code, body)) {
                     self.drop_peer(peer, fault);
                     return Err(fault.into());
                 }
             }
             Input::Post(envelope) => self.post(now, &envelope)?,
             Input::Durable(ack) => self.durable(ack),
+            Input::SendDirect { peer, envelopes } => self.send_direct(peer, &envelopes),
             Input::Sent(peer) => self.sent(peer),
             Input::SetBloom(bloom) => self.set_bloom(now, bloom),
-            Input::SetMinPow(pow) => {
-                self.wishes.min_pow.set(pow, now.mono, TOLERANCE, Pow::min);
-                self.announce(PacketCode::POW_REQUIREMENT, &wire::encode_pow(pow));
-            }
+            Input::SetMinPow(pow) => self.set_min_pow(now, pow),
+            Input::SetTopics(topics) => self.set_topics(now, topics),
             Input::Subscribe(topic) => *self.topics.entry(topic).or_default() += 1,
+            Input::Trust(peer) => self.trust(peer, true),
             Input::Unsubscribe(topic) => {
                 if let Some(count) = self.topics.get_mut(&topic) {
                     *count -= 1;
@@ -141,8 +128,8 @@ impl Whisper {
         if self.pool.release(secs) {
             self.wake_all();
         }
-        if self.bloom_due.is_some_and(|due| due <= now.mono) {
-            self.tell_bloom(now);
+        if self.told.due.is_some_and(|due| due <= now.mono) {
+            self.tell(now);
         }
         while let Some((at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now.mono) {
             self.timers.remove(&(at, id));
@@ -152,8 +139,12 @@ impl Whisper {
                 continue;
             }
             // One of them may have fired for the other.
-            let (again, due) = (peer.rescan(now.mono), peer.is_due(secs));
-            if again || due {
+            let mut wake = false;
+            for (_, side) in peer.sides_mut() {
+                let (again, due) = (side.rescan(now.mono), side.is_due(secs));
+                wake |= again || due;
+            }
+            if wake {
                 self.wake(id);
             }
         }
@@ -165,8 +156,8 @@ impl Whisper {
             return Some(out);
         }
         while let Some(peer) = self.queue.pop_front() {
-            if let Some(body) = self.bundle(now, peer) {
-                return Some(Transmit::Packet { peer, code: PacketCode::MESSAGES, body });
+            if let Some((protocol, body)) = self.bundle(now, peer) {
+                return Some(Transmit::Packet { peer, protocol, code: PacketCode::MESSAGES, body });
             }
         }
         None
@@ -183,7 +174,7 @@ impl Whisper {
             let millis = u64::from(secs).saturating_mul(1_000).saturating_sub(self.clock.unix.millis());
             self.clock.mono.after(Duration::from_millis(millis))
         });
-        seconds.into_iter().chain(self.bloom_due).chain(self.timers.first().map(|(at, _)| *at)).min()
+        seconds.into_iter().chain(self.told.due).chain(self.timers.first().map(|(at, _)| *at)).min()
     }
 
     /// Counters.
@@ -206,12 +197,15 @@ impl Whisper {
         self.pool.iter()
     }
 
-    /// What each peer whose handshake is over announced.
-    pub fn ready_peers(&self) -> impl Iterator<Item = (PeerId, &Status)> {
-        self.peers.iter().filter_map(|(id, peer)| match &peer.phase {
-            Phase::Ready(status) => Some((*id, status)),
-            Phase::AwaitStatus { .. } => None,
-        })
+    /// What each peer that is ready announced, by the preferred protocol, as far as `shh/6` has words for it: named topics
+    /// show as a filter of them.
+    pub fn ready_peers(&self) -> impl Iterator<Item = (PeerId, Status)> {
+        self.peers.iter().filter_map(|(id, peer)| Some((*id, peer.first_wants()?.1.into())))
+    }
+
+    /// What a peer announced by one protocol, once that handshake is over.
+    pub fn peer_wants(&self, peer: PeerId, protocol: Protocol) -> Option<&waku::Status> {
+        self.peers.get(&peer).and_then(|peer| peer.wants(protocol))
     }
 
     /// Appends how many envelopes each peer brought first since this was last asked, where that is not zero.
@@ -225,90 +219,14 @@ impl Whisper {
         self.first_seen.poll()
     }
 
-    /// What we announce.
+    /// What we announce by `shh/6`.
     pub const fn status(&self) -> Status {
         self.wishes.status()
     }
 
-    fn connected(&mut self, now: Now, id: PeerId) {
-        if self.peers.contains_key(&id) {
-            return;
-        }
-        let peer = Peer::new(now.mono);
-        if let Phase::AwaitStatus { until } = peer.phase {
-            self.timers.insert((until, id));
-        }
-        self.peers.insert(id, peer);
-        let body = self.wishes.status().encode();
-        self.out.push_back(Transmit::Packet { peer: id, code: PacketCode::STATUS, body });
-    }
-
-    fn forget(&mut self, id: PeerId) {
-        if self.peers.remove(&id).is_some() {
-            self.timers.retain(|(_, peer)| *peer != id);
-            self.queue.retain(|peer| *peer != id);
-            self.out.retain(|out| !matches!(out, Transmit::Packet { peer, .. } if *peer == id));
-        }
-    }
-
-    fn drop_peer(&mut self, id: PeerId, fault: PacketFault) {
-        self.forget(id);
-        self.stats.dropped_peers += 1;
-        self.out.push_back(Transmit::Disconnect { peer: id, reason: fault.reason() });
-    }
-
-    fn packet(&mut self, now: Now, id: PeerId, code: PacketCode, body: &[u8]) -> Result<(), PacketFault> {
-        let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
-        if body.len() > MAX_MESSAGE {
-            return Err(PacketFault::Oversized { got: body.len() });
-        }
-        let Phase::Ready(status) = &mut peer.phase else {
-            return self.first_packet(id, code, body);
-        };
-        let before = *status;
-        match code {
-            PacketCode::MESSAGES => return self.messages(now, id, body),
-            PacketCode::POW_REQUIREMENT => status.min_pow = wire::decode_pow(body)?,
-            PacketCode::BLOOM_FILTER => status.bloom = Some(wire::decode_bloom(body)?),
-            PacketCode::BATCH_ACK | PacketCode::MESSAGE_RESPONSE if status.confirmations => {
-                return if self.confirm == Confirm::Never {
-                    Ok(())
-                } else {
-                    self.confirmation(now, id, code, body)
-                };
-            }
-            // A second Status is ignored, as is what needs trust: codes 126 and 127 and status-go's own.
-            _ => {
-                self.stats.ignored_packets += 1;
-                return Ok(());
-            }
-        }
-        let after = *status;
-        if widens(&before, &after) {
-            let at = peer.wants_more(now.mono);
-            self.timers.insert((at, id));
-            self.handle_timeout(now);
-        }
-        Ok(())
-    }
-
-    fn first_packet(&mut self, id: PeerId, code: PacketCode, body: &[u8]) -> Result<(), PacketFault> {
-        if code != PacketCode::STATUS {
-            return Err(PacketFault::BeforeStatus(code));
-        }
-        let status = Status::decode(body)?;
-        if status.service == Service::Light && self.wishes.service == Service::Light {
-            return Err(PacketFault::TwoLight);
-        }
-        if let Some(peer) = self.peers.get_mut(&id) {
-            if let Phase::AwaitStatus { until } = peer.phase {
-                self.timers.remove(&(until, id));
-            }
-            peer.phase = Phase::Ready(status);
-        }
-        self.events.push_back(Event::PeerReady(id));
-        self.wake(id);
-        Ok(())
+    /// What we announce by Waku.
+    pub fn waku_status(&self) -> waku::Status {
+        self.wishes.waku_status()
     }
 
     /// After envelopes came in: the pool fits its limits, and whoever may want them is asked.
@@ -324,7 +242,7 @@ impl Whisper {
         for peer in self.peers.values_mut() {
             peer.known.remove(gone.slot);
         }
-        if gone.origin == Origin::Local {
+        if gone.origin.is_local() {
             self.events.push_back(Event::Ended(gone.envelope.hash()));
         }
     }
@@ -336,50 +254,7 @@ impl Whisper {
             self.wake(id);
         }
     }
-
-    fn set_bloom(&mut self, now: Now, bloom: Option<Bloom>) {
-        let merge = |a: Option<Bloom>, b: Option<Bloom>| Some(a?.union(&b?));
-        self.wishes.bloom.set(bloom, now.mono, TOLERANCE, merge);
-        let next = self.bloom_told.map(|told| told.after(ANNOUNCE_EVERY)).filter(|next| *next > now.mono);
-        match next {
-            Some(next) => self.bloom_due = Some(next),
-            None => self.tell_bloom(now),
-        }
-    }
-
-    fn tell_bloom(&mut self, now: Now) {
-        (self.bloom_told, self.bloom_due) = (Some(now.mono), None);
-        let bloom = self.wishes.bloom.current().unwrap_or(Bloom::FULL);
-        self.announce(PacketCode::BLOOM_FILTER, &wire::encode_bloom(&bloom));
-    }
-
-    /// Sends the same to every peer. Its Status has already left, so nothing overtakes it.
-    fn announce(&mut self, code: PacketCode, body: &[u8]) {
-        for peer in self.peers.keys() {
-            self.out.push_back(Transmit::Packet { peer: *peer, code, body: body.to_vec() });
-        }
-    }
-
-    fn wake_all(&mut self) {
-        for (id, peer) in &mut self.peers {
-            enqueue(&mut self.queue, *id, peer);
-        }
-    }
-
-    fn wake(&mut self, id: PeerId) {
-        if let Some(peer) = self.peers.get_mut(&id) {
-            enqueue(&mut self.queue, id, peer);
-        }
-    }
 }
 
 /// Bytes of the header of a list of 64 KiB up to 16 MiB; a shorter one has less.
 const LIST_HEADER: usize = 4;
-
-fn enqueue(queue: &mut VecDeque<PeerId>, id: PeerId, peer: &mut Peer) {
-    let ready = matches!(peer.phase, Phase::Ready(_));
-    if ready && !peer.queued && peer.in_flight.is_none() {
-        peer.queued = true;
-        queue.push_back(id);
-    }
-}

@@ -50,15 +50,15 @@
 //! ```
 //! use undertone_base::{Mono, Now, Unix};
 //! use undertone_whisper::wire::{PacketCode, Status};
-//! use undertone_whisper::{Config, Event, Input, PeerId, Transmit, Whisper};
+//! use undertone_whisper::{Config, Event, Input, Link, PeerId, Protocol, Transmit, Whisper};
 //!
 //! let now = Now { mono: Mono::ZERO, unix: Unix::from_secs(1_600_000_000) };
 //! let mut relay = Whisper::new(&Config::default());
-//! relay.handle(now, Input::Connected(PeerId(1)))?;
+//! relay.handle(now, Input::Connected(Link::whisper(PeerId(1))))?;
 //! let Some(Transmit::Packet { code: PacketCode::STATUS, .. }) = relay.poll_transmit(now) else { panic!() };
 //!
 //! let theirs = Status::default().encode();
-//! relay.handle(now, Input::Packet { peer: PeerId(1), code: PacketCode::STATUS, body: &theirs })?;
+//! relay.handle(now, Input::Packet { peer: PeerId(1), protocol: Protocol::Whisper, code: PacketCode::STATUS, body: &theirs })?;
 //! assert_eq!(relay.poll_event(), Some(Event::PeerReady(PeerId(1))));
 //! # Ok::<(), undertone_whisper::Fault>(())
 //! ```
@@ -69,13 +69,16 @@
 #![warn(missing_docs)]
 
 pub mod confirm;
+mod dialect;
 mod engine;
 mod envelope;
 mod evicted;
+pub mod filters;
 pub mod limits;
 mod peer;
 mod pool;
 pub mod pow;
+pub mod rate;
 mod rlp;
 mod skew;
 #[cfg(feature = "testing")]
@@ -86,9 +89,12 @@ mod topic;
 mod transport;
 pub mod wire;
 
-pub use engine::{AckId, Config, Confirm, Event, Fault, Input, Refusal, Stats, Transmit, Watch, Whisper};
+pub use dialect::{Dialects, Protocol, Protocols, RateLimits, WakuVersion};
+pub use engine::{
+    AckId, Bridge, Config, Confirm, Event, Fault, Input, Refusal, Requests, Stats, Transmit, Watch, Whisper,
+};
 pub use envelope::{BadEnvelope, Envelope, EnvelopeHash, Header, NOMINAL_OVERHEAD, RawEnvelope, Work};
-pub use peer::PeerId;
+pub use peer::{Link, PeerId, WakuMode};
 pub use pow::Pow;
 pub use skew::{ClockSample, SampleKind};
 pub use topic::{Bloom, Topic};

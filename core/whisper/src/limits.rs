@@ -133,3 +133,44 @@ pub const MAX_POW_BITS: u32 = 34;
 
 /// Attempts per wanted one before a search gives up: it fails with probability e⁻⁶⁴. Our choice.
 pub const POW_PATIENCE: u64 = 64;
+
+/// Topics that a Waku node may announce (`status-go: const MaxTopicInterest`).
+pub const MAX_TOPIC_INTEREST: usize = 10_000;
+
+/// Peers whose rate is remembered; above it the one that was silent longest is forgotten. Our choice: far more than a
+/// node has links.
+pub const MAX_RATED_PEERS: usize = 4_096;
+
+/// Addresses whose rate is remembered, also after their links ended. Our choice.
+pub const MAX_RATED_ADDRESSES: usize = 4_096;
+
+/// Topics whose rate is remembered for each peer. Our choice: some more than a client listens to.
+pub const MAX_RATED_TOPICS: usize = 256;
+
+/// A link may end above this many times its limit, and never below. Our choice: honest bursts are far below.
+pub const FLOOD_FACTOR: u64 = 10;
+
+/// Filters that are installed at once. Our choice: the ten thousand that a busy server may have, and some.
+pub const MAX_FILTERS: usize = 16_384;
+
+/// Topics of one filter. Our choice: as many as a Waku node may announce.
+pub const MAX_FILTER_TOPICS: usize = MAX_TOPIC_INTEREST;
+
+/// Topics of all filters together. Our choice: 16 for each.
+pub const MAX_INDEXED_TOPICS: usize = 262_144;
+
+/// Keys that one job tries on an envelope: about 2 ms of key agreements, so that no envelope holds a worker for long.
+/// Our choice.
+pub const MAX_TRIALS: usize = 32;
+
+/// Messages that one filter keeps until they are taken; above it the oldest is dropped and counted. Our choice.
+pub const MAX_FILTER_MESSAGES: usize = 4_096;
+
+/// Bytes of these messages. Our choice: some of the largest.
+pub const MAX_FILTER_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes of the messages in all filters, each counted once. Our choice: as many as the pool.
+pub const MAX_KEPT_BYTES: usize = POOL_BYTES;
+
+/// Places that these messages take in filters: one message may be in many. Our choice: about 32 MiB.
+pub const MAX_KEPT_PLACES: usize = 262_144;

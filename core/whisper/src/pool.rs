@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::dialect::Protocol;
 use crate::envelope::{Envelope, EnvelopeHash};
 use crate::evicted::Evicted;
 use crate::limits::POOL_LOW_WATER_16THS;
@@ -9,13 +10,35 @@ use crate::limits::POOL_LOW_WATER_16THS;
 /// Where an envelope is. Reused after it is gone.
 pub(crate) type Slot = u32;
 
-/// Whose an envelope is.
+/// Whose an envelope is, and by which protocols it came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Origin {
     /// Posted here: evicted last, reported when sent and when it ends.
     Local,
-    /// A peer's.
-    Remote,
+    /// A peer's, by one protocol.
+    Remote(Protocol),
+    /// Peers', by both.
+    Both,
+}
+
+impl Origin {
+    /// When it came by this protocol too.
+    const fn and(self, protocol: Protocol) -> Self {
+        match (self, protocol) {
+            (Self::Remote(Protocol::Whisper), Protocol::Waku)
+            | (Self::Remote(Protocol::Waku), Protocol::Whisper) => Self::Both,
+            _ => self,
+        }
+    }
+
+    /// Whether it may go on by this protocol where none is a bridge to another.
+    pub(crate) fn came_by(self, protocol: Protocol) -> bool {
+        self == Self::Both || self == Self::Remote(protocol)
+    }
+
+    pub(crate) const fn is_local(self) -> bool {
+        matches!(self, Self::Local)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -24,25 +47,38 @@ struct Entry {
     place: Place,
 }
 
-/// Position in the order of arrival, and in the lowest bit whose it is: a byte of its own would cost eight.
+/// Position in the order of arrival, and in the lowest bits whose it is: a byte of its own would cost eight.
 #[derive(Clone, Copy, Debug)]
 struct Place(u64);
 
 /// No position: a number that no count of arrivals reaches.
-const HELD: u64 = u64::MAX >> 1;
+const HELD: u64 = u64::MAX >> 2;
 
 impl Place {
     const fn new(seq: u64, origin: Origin) -> Self {
-        Self(seq << 1 | matches!(origin, Origin::Local) as u64)
+        Self(
+            seq << 2
+                | match origin {
+                    Origin::Local => 0,
+                    Origin::Remote(Protocol::Whisper) => 1,
+                    Origin::Remote(Protocol::Waku) => 2,
+                    Origin::Both => 3,
+                },
+        )
     }
 
     /// [`HELD`] while it is held.
     const fn seq(self) -> u64 {
-        self.0 >> 1
+        self.0 >> 2
     }
 
     const fn origin(self) -> Origin {
-        if self.0 & 1 == 1 { Origin::Local } else { Origin::Remote }
+        match self.0 & 3 {
+            0 => Origin::Local,
+            1 => Origin::Remote(Protocol::Whisper),
+            2 => Origin::Remote(Protocol::Waku),
+            _ => Origin::Both,
+        }
     }
 }
 
@@ -166,6 +202,20 @@ impl Pool {
         slot
     }
 
+    /// Notes that an envelope came by another protocol too: it arrives again, for the peers who may have it now.
+    pub(crate) fn came_by(&mut self, slot: Slot, protocol: Protocol) -> bool {
+        let Some(Some(entry)) = self.entry(slot) else { return false };
+        let (old, seq) = (entry.place.origin(), entry.place.seq());
+        let new = old.and(protocol);
+        entry.place = Place::new(seq, new);
+        if new == old || seq == HELD {
+            return false;
+        }
+        self.arrival.remove(&seq);
+        self.arrive(slot);
+        true
+    }
+
     /// Lets what is held until `now` (Unix seconds) or earlier arrive; says whether anything did.
     pub(crate) fn release(&mut self, now: u32) -> bool {
         let mut any = false;
@@ -212,7 +262,7 @@ impl Pool {
             gone.extend(self.remove(slot));
         }
         self.evicted.forget(now);
-        for removed in gone.iter().filter(|removed| removed.origin == Origin::Remote) {
+        for removed in gone.iter().filter(|removed| !removed.origin.is_local()) {
             let expiry = removed.envelope.header().expiry;
             self.evicted.insert(prefix(&removed.envelope.hash()), expiry);
         }
@@ -256,7 +306,7 @@ const fn low_water(limit: usize) -> usize {
 fn worth(entry: &Entry, now: u32) -> f64 {
     match entry.place.origin() {
         Origin::Local => f64::INFINITY,
-        Origin::Remote => {
+        Origin::Remote(_) | Origin::Both => {
             let left = entry.envelope.header().expiry.saturating_sub(now).saturating_add(1);
             entry.envelope.strict_pow() * f64::from(left)
         }

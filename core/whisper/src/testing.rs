@@ -13,7 +13,9 @@ use undertone_transport::{Caps, Command, CommandError, Event, Transport};
 
 use crate::limits::MAX_PAYLOAD;
 use crate::wire::PacketCode;
-use crate::{Config, Input, PeerId, Pow, Transmit, TransportConfig, Whisper, WhisperTransport};
+use crate::{
+    Config, Input, Link, PeerId, Pow, Protocol, Transmit, TransportConfig, Whisper, WhisperTransport,
+};
 
 /// Latency of a packet in milliseconds, drawn for each; packets of one link stay in order.
 const LATENCY_MS: std::ops::RangeInclusive<u64> = 5..=50;
@@ -102,8 +104,8 @@ impl WhisperNetwork {
         let (peer_of_a, peer_of_b) = (PeerId(self.id()), PeerId(self.id()));
         self.links.insert((a, peer_of_a), (b, peer_of_b));
         self.links.insert((b, peer_of_b), (a, peer_of_a));
-        self.input(a, Input::Connected(peer_of_a));
-        self.input(b, Input::Connected(peer_of_b));
+        self.input(a, Input::Connected(Link::whisper(peer_of_a)));
+        self.input(b, Input::Connected(Link::whisper(peer_of_b)));
     }
 
     /// Cuts all links of a machine; what is under way on them is lost.
@@ -168,7 +170,8 @@ impl WhisperNetwork {
             self.run_jobs(at);
             while let Some(out) = self.poll(at) {
                 match out {
-                    Transmit::Packet { peer, code, body } => self.fly((at, peer), code, body),
+                    Transmit::Packet { peer, code, body, .. } => self.fly((at, peer), code, body),
+                    Transmit::Defer { .. } => {}
                     Transmit::Disconnect { peer, .. } => self.cut((at, peer)),
                 }
             }
@@ -220,7 +223,7 @@ impl WhisperNetwork {
             if code == PacketCode::MESSAGES {
                 *self.delivered.entry((at, peer)).or_default() += 1;
             }
-            self.input(at, Input::Packet { peer, code, body: &body });
+            self.input(at, Input::Packet { peer, protocol: Protocol::Whisper, code, body: &body });
         }
         let now = self.now;
         for node in &mut self.nodes {

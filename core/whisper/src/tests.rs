@@ -9,7 +9,9 @@ mod vectors;
 use undertone_base::{Mono, Now, Unix};
 
 use crate::wire::{PacketCode, Status, encode_messages};
-use crate::{Config, Envelope, Event, Fault, Header, Input, PeerId, Topic, Transmit, Whisper};
+use crate::{
+    Config, Envelope, Event, Fault, Header, Input, Link, PeerId, Protocol, Topic, Transmit, Whisper,
+};
 
 const T0: u32 = 1_600_000_000;
 const STATUS_TOPIC: Topic = Topic::from_bytes([0xcd, 0x42, 0x37, 0x60]);
@@ -36,16 +38,29 @@ fn open_config() -> Config {
 
 /// Connects a peer and takes our Status to it.
 fn join(engine: &mut Whisper, now: Now, peer: u64, theirs: &Status) {
-    engine.handle(now, Input::Connected(PeerId(peer))).unwrap();
+    engine.handle(now, Input::Connected(Link::whisper(PeerId(peer)))).unwrap();
     let code = PacketCode::STATUS;
-    engine.handle(now, Input::Packet { peer: PeerId(peer), code, body: &theirs.encode() }).unwrap();
+    engine
+        .handle(
+            now,
+            Input::Packet { peer: PeerId(peer), protocol: Protocol::Whisper, code, body: &theirs.encode() },
+        )
+        .unwrap();
     let status = |out: &Transmit| matches!(out, Transmit::Packet { code: PacketCode::STATUS, .. });
     assert!(transmits(engine, now).iter().any(status));
 }
 
 fn give(engine: &mut Whisper, now: Now, peer: u64, envelopes: &[&Envelope]) -> Result<(), Fault> {
     let body = body(envelopes);
-    engine.handle(now, Input::Packet { peer: PeerId(peer), code: PacketCode::MESSAGES, body: &body })
+    engine.handle(
+        now,
+        Input::Packet {
+            peer: PeerId(peer),
+            protocol: Protocol::Whisper,
+            code: PacketCode::MESSAGES,
+            body: &body,
+        },
+    )
 }
 
 fn transmits(engine: &mut Whisper, now: Now) -> Vec<Transmit> {
@@ -65,7 +80,7 @@ fn relayed(engine: &mut Whisper, now: Now) -> Vec<(u64, Vec<u8>)> {
             return out;
         }
         for transmit in sent {
-            let Transmit::Packet { peer, code: PacketCode::MESSAGES, body } = transmit else { continue };
+            let Transmit::Packet { peer, code: PacketCode::MESSAGES, body, .. } = transmit else { continue };
             let messages = crate::wire::Messages::decode(&body).unwrap();
             out.extend(messages.iter().map(|raw| (peer.0, raw.data.to_vec())));
             engine.handle(now, Input::Sent(peer)).unwrap();

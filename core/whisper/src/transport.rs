@@ -31,7 +31,7 @@ pub use self::report::Report;
 use crate::engine::{self, Config, Fault, Input, Transmit, Watch, Whisper};
 use crate::envelope::{Envelope, EnvelopeHash, Header};
 use crate::limits::{MAX_BLEND, MAX_JOBS, MAX_PAYLOAD, MAX_TTL};
-use crate::{Bloom, ClockSample, PeerId, Pow, Topic};
+use crate::{Bloom, ClockSample, PeerId, Pow, Topic, WakuMode};
 
 /// Payloads over this many bytes pay [`TransportConfig::large_pow`]
 /// (`status-go: const largeSizeInBytes`).
@@ -50,7 +50,8 @@ pub enum Advertise {
 /// How [`WhisperTransport`] works.
 #[derive(Clone, Copy, Debug)]
 pub struct TransportConfig {
-    /// The gossip below. Its bloom filter is set by [`TransportConfig::advertise`].
+    /// The gossip below. Its bloom filter is set by [`TransportConfig::advertise`], which also says whether
+    /// [`Config::waku`] is overruled by [`WakuMode::Full`].
     pub gossip: Config,
     /// Which topics are asked for.
     pub advertise: Advertise,
@@ -94,6 +95,8 @@ pub struct WhisperTransport {
     rng: ChaCha20Rng,
     keys: RouteKeys,
     listening: BTreeMap<Topic, BTreeSet<Listen>>,
+    /// Every topic that was ever listened to.
+    asked: BTreeSet<Topic>,
     outbox: Outbox,
     inbox: Inbox,
     /// Derivations and seals that nobody has taken yet.
@@ -115,6 +118,9 @@ impl WhisperTransport {
             Advertise::Everything => None,
             Advertise::Interest => Some(Bloom::EMPTY),
         };
+        if config.advertise == Advertise::Everything {
+            config.gossip.waku = WakuMode::Full;
+        }
         if config.report {
             config.gossip.watch = Watch::All;
         }
@@ -125,6 +131,7 @@ impl WhisperTransport {
             rng: ChaCha20Rng::from_seed(*seed.expose()),
             keys: RouteKeys::default(),
             listening: BTreeMap::new(),
+            asked: BTreeSet::new(),
             outbox: Outbox::default(),
             inbox: Inbox::default(),
             jobs: VecDeque::new(),
@@ -246,6 +253,10 @@ impl WhisperTransport {
                 engine::Event::Refused { .. } => {}
                 // Messages are stored by whoever they are delivered to; the pool is all that a client relays from.
                 engine::Event::AckReady { ack, .. } => self.tell(now, Input::Durable(ack)),
+                // Whom the shell trusts may bring what is old, and what no filter let through.
+                engine::Event::Direct { envelope, .. } => self.arrived(envelope, None),
+                // A client is no mail server.
+                engine::Event::Request { .. } => {}
             }
         }
         self.start_seals(now);
@@ -264,15 +275,24 @@ impl WhisperTransport {
             return Ok(());
         }
         self.tell(now, Input::Subscribe(topic));
+        self.ask_for(now, topic);
+        self.need_key(&route);
+        self.look_back(&route);
+        Ok(())
+    }
+
+    /// Nothing is ever taken back: that would say which topic it was.
+    fn ask_for(&mut self, now: Now, topic: Topic) {
         if let Some(old) = self.engine.status().bloom {
             let new = old.union(&Bloom::of_listener(topic));
             if new != old {
                 self.tell(now, Input::SetBloom(Some(new)));
             }
         }
-        self.need_key(&route);
-        self.look_back(&route);
-        Ok(())
+        if self.config.advertise == Advertise::Interest && self.asked.insert(topic) {
+            let topics = self.asked.iter().copied().collect();
+            self.tell(now, Input::SetTopics(topics));
+        }
     }
 
     fn unlisten(&mut self, now: Now, listen: &Listen) {

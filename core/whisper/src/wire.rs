@@ -1,12 +1,19 @@
 //! The packets of shh/6: codes and bodies.
 
+mod direct;
+mod interest;
+mod rate_limits;
+pub mod waku;
+
 use std::fmt;
 
 use undertone_base::{FaultClass, PeerFault, Severity};
 
+pub use self::direct::{DirectForm, decode_direct};
+pub use self::interest::{Interest, TooManyTopics, TopicInterest};
 use crate::envelope::{BadEnvelope, RawEnvelope};
 use crate::rlp::{self, BadRlp};
-use crate::{Bloom, Pow};
+use crate::{Bloom, Pow, RateLimits};
 
 /// The version that is spoken here.
 pub const VERSION: u64 = 6;
@@ -19,9 +26,6 @@ pub const SUBPROTOCOL_ERROR: u8 = 0x10;
 
 /// The devp2p disconnect reason for a silent peer.
 pub const READ_TIMEOUT: u8 = 0x0b;
-
-/// `[0, 0, 0]`: per IP, peer and topic.
-const NO_RATE_LIMITS: [u8; 4] = [0xc3, 0x80, 0x80, 0x80];
 
 /// A packet code inside the capability. Unknown ones are kept and ignored.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -44,6 +48,10 @@ impl PacketCode {
     pub const P2P_REQUEST: Self = Self(126);
     /// Envelopes from a trusted peer.
     pub const P2P_MESSAGE: Self = Self(127);
+    /// Limits that bind the receiver (status-go).
+    pub const RATE_LIMITS: Self = Self(20);
+    /// Changed options (Waku). The texts of specs 6 and 10 say 0x22, which nobody sends.
+    pub const STATUS_UPDATE: Self = Self(22);
 }
 
 impl fmt::Debug for PacketCode {
@@ -53,6 +61,10 @@ impl fmt::Debug for PacketCode {
             Self::MESSAGES => "Messages",
             Self::POW_REQUIREMENT => "PowRequirement",
             Self::BLOOM_FILTER => "BloomFilter",
+            Self::BATCH_ACK => "BatchAck",
+            Self::MESSAGE_RESPONSE => "MessageResponse",
+            Self::RATE_LIMITS => "RateLimits",
+            Self::STATUS_UPDATE => "StatusUpdate",
             Self::P2P_REQUEST => "P2pRequest",
             Self::P2P_MESSAGE => "P2pMessage",
             Self(code) => return write!(f, "PacketCode({code})"),
@@ -87,6 +99,9 @@ pub enum PacketFault {
     /// A list of envelopes that is none.
     #[error("undecodable messages packet")]
     Messages,
+    /// A Status of Waku whose options are none.
+    #[error(transparent)]
+    Options(#[from] waku::OptionsFault),
     /// A body over the limit.
     #[error("packet of {got} bytes is over the limit")]
     Oversized {
@@ -96,6 +111,12 @@ pub enum PacketFault {
     /// A PoW requirement that is no number, infinite or negative.
     #[error("invalid pow requirement")]
     Pow,
+    /// Rate limits that are not three numbers.
+    #[error("undecodable rate limits")]
+    RateLimits,
+    /// A request to a mail server that is none.
+    #[error("undecodable request to a mail server")]
+    Request,
     /// No Status came in time.
     #[error("no status in time")]
     Silent,
@@ -120,6 +141,7 @@ impl PacketFault {
     /// The peer's, with the reason to send.
     pub const fn fault(&self) -> FaultClass {
         let (severity, reason) = match self {
+            Self::Options(fault) => return fault.fault(),
             Self::Silent => (Severity::Mild, READ_TIMEOUT),
             Self::TwoLight | Self::Version { .. } => (Severity::Mild, SUBPROTOCOL_ERROR),
             Self::Oversized { .. } | Self::Unwanted => (Severity::Serious, SUBPROTOCOL_ERROR),
@@ -143,8 +165,11 @@ impl PacketFault {
             Self::Bloom => "packet.bloom",
             Self::Confirmation => "packet.confirmation",
             Self::Messages => "packet.messages",
+            Self::Options(fault) => fault.code(),
             Self::Oversized { .. } => "packet.oversized",
             Self::Pow => "packet.pow",
+            Self::RateLimits => "packet.rate_limits",
+            Self::Request => "packet.request",
             Self::Silent => "packet.silent",
             Self::Status => "packet.status",
             Self::TwoLight => "packet.two_light",
@@ -165,18 +190,26 @@ pub struct Status {
     pub service: Service,
     /// Whether it confirms packets of envelopes, and wants them confirmed (status-go).
     pub confirmations: bool,
+    /// Packets that it takes in a second (status-go).
+    pub limits: RateLimits,
 }
 
 impl Default for Status {
     /// What geth assumes of whoever sends the version alone.
     fn default() -> Self {
-        Self { min_pow: Pow::ZERO, bloom: None, service: Service::Full, confirmations: false }
+        Self {
+            min_pow: Pow::ZERO,
+            bloom: None,
+            service: Service::Full,
+            confirmations: false,
+            limits: RateLimits::NONE,
+        }
     }
 }
 
 impl Status {
-    /// geth's dialect, `[6, pow bits, bloom or empty, is light]`; with confirmations status-go's, which goes on with
-    /// `true, [0, 0, 0]`: no rate limits.
+    /// geth's dialect, `[6, pow bits, bloom or empty, is light]`; with confirmations or limits status-go's, which goes on
+    /// with `confirms, [ip, peer, topic]`.
     ///
     /// DEVIATION: status-go sends six items always. geth sends four and skips the rest, so that is what a node sends that
     /// has nothing more to say (tests `status_as_the_originals_send_it`, `status_accepted_and_refused`).
@@ -188,9 +221,9 @@ impl Status {
         self.min_pow.to_wire().encode(&mut items);
         bloom.encode(&mut items);
         (self.service == Service::Light).encode(&mut items);
-        if self.confirmations {
+        if self.confirmations || self.limits != RateLimits::NONE {
             self.confirmations.encode(&mut items);
-            items.extend_from_slice(&NO_RATE_LIMITS);
+            self.limits.put(&mut items);
         }
         let mut out = Vec::with_capacity(items.len() + rlp::list_header_len(items.len()));
         rlp::put_list(items.len(), &mut out);
@@ -223,6 +256,9 @@ impl Status {
             status.service = Service::Light;
         }
         status.confirmations = next(&mut items).and_then(|mut item| rlp::uint(&mut item, 1).ok()) == Some(1);
+        if let Some(limits) = next(&mut items).and_then(|mut item| RateLimits::read(&mut item).ok()) {
+            status.limits = limits;
+        }
         Ok(status)
     }
 }

@@ -12,7 +12,9 @@ use undertone_peers::skew::{SkewKind, SkewSource};
 use undertone_runtime::{Environment, Pool};
 use undertone_transport::{Command, CommandError, Event, Failure, Progress, Transport};
 use undertone_whisper::wire::PacketCode;
-use undertone_whisper::{Input, Job, JobDone, JobId, PeerId, SampleKind, Step, Transmit, WhisperTransport};
+use undertone_whisper::{
+    Input, Job, JobDone, JobId, PeerId, Protocol, SampleKind, Step, Transmit, WhisperTransport,
+};
 
 use crate::limits;
 use crate::node::NodeEvent;
@@ -177,13 +179,18 @@ impl Driver {
                 let Some(capability) = shh else { return };
                 let link = Link { peer, key, capability, sent: 0, envelopes: None };
                 self.links.insert(whisper_id(peer), link);
-                self.handle(Input::Connected(whisper_id(peer)));
+                self.handle(Input::Connected(undertone_whisper::Link::whisper(whisper_id(peer))));
                 self.say_peers().await;
             }
             NetEvent::Message { peer, capability, code, payload } => {
                 if self.links.get(&whisper_id(peer)).is_some_and(|link| link.capability == capability) {
                     let code = PacketCode(code);
-                    let input = Input::Packet { peer: whisper_id(peer), code, body: &payload };
+                    let input = Input::Packet {
+                        peer: whisper_id(peer),
+                        protocol: Protocol::Whisper,
+                        code,
+                        body: &payload,
+                    };
                     if let Err(fault) = self.whisper.handle(now, input) {
                         tracing::debug!(peer = peer.number(), code = fault.code(), "packet refused");
                         self.net.fault(peer, fault.fault());
@@ -235,7 +242,9 @@ impl Driver {
                     self.net.disconnect(link.peer, reason);
                 }
             }
-            Transmit::Packet { peer, code, body } => {
+            // No limits are announced here yet.
+            Transmit::Defer { .. } => {}
+            Transmit::Packet { peer, code, body, .. } => {
                 let Some(link) = self.links.get_mut(&peer) else { return };
                 if let Err(refused) = self.net.send(link.peer, link.capability, code.0, body) {
                     // The machine has one packet of envelopes under way per peer and a few bytes besides: a

@@ -17,7 +17,7 @@ use undertone_support::until;
 use undertone_transport::{Command, Event, Listen, OpenWith, Received, Route, Transport};
 use undertone_whisper::wire::{PacketCode, Status};
 use undertone_whisper::{
-    Advertise, Input, Link, PeerId, Pow, Protocol, Transmit, TransportConfig, WhisperTransport,
+    Advertise, Input, PeerId, Pow, Protocol, Transmit, TransportConfig, WhisperTransport,
 };
 
 use crate::DEADLINE;
@@ -218,7 +218,7 @@ impl Driver {
                 let id = PeerId(peer.number());
                 self.links.insert(id, peer);
                 lock(&self.seen).links.push(Link { direction, client, shared });
-                self.tell(Input::Connected(Link::whisper(id)));
+                self.tell(Input::Connected(undertone_whisper::Link::whisper(id)));
             }
             NetEvent::Message { peer, code, payload, .. } => {
                 let peer = PeerId(peer.number());

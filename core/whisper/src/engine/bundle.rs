@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use undertone_base::Now;
 
-use super::{Confirm, LIST_HEADER, Whisper};
+use super::{Bridge, Confirm, LIST_HEADER, Whisper};
 use crate::Envelope;
+use crate::dialect::Protocol;
 use crate::envelope::Header;
 use crate::limits::{FUTURE_SECS, LAST_SECS, MAX_BUNDLE, MAX_DEFERRED};
-use crate::peer::{InFlight, Peer, PeerId, Phase, wanted_from, wants};
-use crate::pool::{Origin, Slot};
-use crate::wire::{self, Service, Status};
+use crate::peer::{InFlight, PREFERRED, PeerId, Wants, is_wanted, wanted_from};
+use crate::pool::Origin;
+use crate::wire::{self, Service};
 
 /// Whether an envelope goes to a peer.
 enum Choice {
@@ -22,19 +23,25 @@ enum Choice {
 
 impl Whisper {
     /// The next packet of envelopes for a peer: all that it wants and has not, up to [`MAX_BUNDLE`]; a larger
-    /// envelope alone.
-    pub(super) fn bundle(&mut self, now: Now, id: PeerId) -> Option<Vec<u8>> {
-        let (service, secs) = (self.wishes.service, now.unix.secs_u32());
-        let peer = self.peers.get_mut(&id)?;
-        peer.queued = false;
-        let Phase::Ready(status) = peer.phase else { return None };
-        peer.deferred.retain(|seq, due| *due > secs || self.pool.arrival(*seq).is_some());
+    /// envelope alone. What several protocols could carry goes by the preferred one.
+    pub(super) fn bundle(&mut self, now: Now, id: PeerId) -> Option<(Protocol, Vec<u8>)> {
+        self.peers.get_mut(&id)?.queued = false;
+        PREFERRED.into_iter().find_map(|protocol| Some((protocol, self.bundle_by(now, id, protocol)?)))
+    }
+
+    fn bundle_by(&mut self, now: Now, id: PeerId, protocol: Protocol) -> Option<Vec<u8>> {
+        let secs = now.unix.secs_u32();
+        let (side, known) = self.peers.get_mut(&id)?.offer(protocol)?;
+        let wants = side.wants()?.clone();
+        side.deferred.retain(|seq, due| *due > secs || self.pool.arrival(*seq).is_some());
         let due: Vec<_> =
-            peer.deferred.iter().filter(|(_, due)| **due <= secs).map(|(seq, _)| *seq).collect();
+            side.deferred.iter().filter(|(_, due)| **due <= secs).map(|(seq, _)| *seq).collect();
         let waited = due.into_iter().filter_map(|seq| self.pool.arrival(seq));
+        let carry =
+            Carry { secs, protocol, service: self.wishes.service, bridge: self.bridge, wants: &wants };
         let (mut picked, mut len, mut own) = (Vec::<&[u8]>::new(), 0, Vec::new());
-        for (seq, slot, envelope, origin) in waited.chain(self.pool.arrivals(peer.cursor)) {
-            match choice(secs, service, &status, peer, (slot, envelope, origin)) {
+        for (seq, slot, envelope, origin) in waited.chain(self.pool.arrivals(side.cursor)) {
+            match carry.choice(known.contains(slot), envelope, origin) {
                 Choice::Now => {
                     let more = envelope.bytes().len();
                     if !picked.is_empty() && len + more > MAX_BUNDLE - LIST_HEADER {
@@ -42,23 +49,23 @@ impl Whisper {
                     }
                     len += more;
                     picked.push(envelope.bytes());
-                    peer.known.insert(slot);
-                    if origin == Origin::Local {
+                    known.insert(slot);
+                    if origin.is_local() {
                         own.push(envelope.hash());
                     }
-                    peer.deferred.remove(&seq);
+                    side.deferred.remove(&seq);
                 }
-                Choice::From(due) if peer.deferred.len() < MAX_DEFERRED => {
-                    peer.deferred.insert(seq, due);
+                Choice::From(due) if side.deferred.len() < MAX_DEFERRED => {
+                    side.deferred.insert(seq, due);
                 }
                 Choice::From(_) => {}
                 Choice::No => {
-                    peer.deferred.remove(&seq);
+                    side.deferred.remove(&seq);
                 }
             }
-            peer.cursor = peer.cursor.max(seq + 1);
+            side.cursor = side.cursor.max(seq + 1);
         }
-        if let Some(due) = peer.schedule() {
+        if let Some(due) = side.schedule() {
             let millis = (u64::from(due) * 1_000).saturating_sub(now.unix.millis());
             self.timers.insert((now.mono.after(Duration::from_millis(millis)), id));
         }
@@ -68,9 +75,12 @@ impl Whisper {
         self.stats.bundles += 1;
         self.stats.relayed += picked.len() as u64;
         let body = wire::encode_messages(picked.into_iter(), len);
-        let confirmed = status.confirmations && self.confirm != Confirm::Never && !own.is_empty();
+        let confirmed = wants.confirmations && self.confirm != Confirm::Never && !own.is_empty();
         // What the peer will confirm is sent when it does.
-        peer.in_flight = Some(InFlight { own: if confirmed { Vec::new() } else { own.clone() } });
+        let in_flight = InFlight { own: if confirmed { Vec::new() } else { own.clone() } };
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.in_flight = Some(in_flight);
+        }
         if confirmed {
             self.await_confirmation(id, &body, own);
         }
@@ -78,24 +88,33 @@ impl Whisper {
     }
 }
 
-fn choice(
+/// What decides whether an envelope goes to a peer by one protocol.
+struct Carry<'a> {
     secs: u32,
+    protocol: Protocol,
     service: Service,
-    status: &Status,
-    peer: &Peer,
-    (slot, envelope, origin): (Slot, &Envelope, Origin),
-) -> Choice {
-    let Header { expiry, ttl, .. } = envelope.header();
-    // What arrived before our clock was set back may be of the future now, and is not held any more.
-    let ahead = secs.saturating_add(FUTURE_SECS / 2);
-    let mine = origin == Origin::Local || service == Service::Full;
-    let lives = expiry >= secs.saturating_add(LAST_SECS) && expiry.saturating_sub(ttl) <= ahead;
-    if !mine || !lives || peer.known.contains(slot) || !wants(status, envelope) {
-        return Choice::No;
+    bridge: Bridge,
+    wants: &'a Wants,
+}
+
+impl Carry<'_> {
+    fn choice(&self, known: bool, envelope: &Envelope, origin: Origin) -> Choice {
+        let Header { expiry, ttl, .. } = envelope.header();
+        // What arrived before our clock was set back may be of the future now, and is not held any more.
+        let ahead = self.secs.saturating_add(FUTURE_SECS / 2);
+        let lives = expiry >= self.secs.saturating_add(LAST_SECS) && expiry.saturating_sub(ttl) <= ahead;
+        if known || !lives || !self.may_carry(origin) || !is_wanted(self.wants, envelope) {
+            return Choice::No;
+        }
+        // Our own are sealed with work to spare.
+        match wanted_from(self.wants, envelope).filter(|due| !origin.is_local() && *due > self.secs) {
+            Some(due) => Choice::From(due),
+            None => Choice::Now,
+        }
     }
-    // Our own are sealed with work to spare.
-    match wanted_from(status, envelope).filter(|due| origin == Origin::Remote && *due > secs) {
-        Some(due) => Choice::From(due),
-        None => Choice::Now,
+
+    fn may_carry(&self, origin: Origin) -> bool {
+        let across = self.bridge == Bridge::On || origin.came_by(self.protocol);
+        origin.is_local() || (self.service == Service::Full && across)
     }
 }

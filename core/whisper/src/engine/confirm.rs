@@ -5,12 +5,12 @@ use undertone_crypto::keccak256;
 
 use super::{Event, Refusal, Transmit, Whisper};
 use crate::confirm::{
-    BatchHash, NotTaken, OTHER_ERROR, TIME_NOT_SYNCED, decode_ack, decode_response, encode_ack,
-    encode_response,
+    BatchHash, NotTaken, decode_ack, decode_response, encode_ack, encode_response, error_code, is_of_clocks,
 };
+use crate::dialect::Protocol;
 use crate::envelope::{EnvelopeHash, RawEnvelope};
 use crate::limits::{MAX_ACKS, MAX_LISTED, MAX_UNCONFIRMED};
-use crate::peer::{PeerId, Phase};
+use crate::peer::PeerId;
 use crate::skew::{ClockSample, SampleKind, offset_of_text};
 use crate::wire::{PacketCode, PacketFault};
 
@@ -53,15 +53,14 @@ impl Answer {
 }
 
 impl Whisper {
-    /// Whether this peer and we confirm to each other.
-    pub(super) fn confirms(&self, id: PeerId) -> bool {
-        let asked =
-            |peer: &crate::peer::Peer| matches!(&peer.phase, Phase::Ready(status) if status.confirmations);
-        self.confirm != Confirm::Never && self.peers.get(&id).is_some_and(asked)
+    /// Whether this peer and we confirm to each other by this protocol.
+    pub(super) fn confirms(&self, id: PeerId, protocol: Protocol) -> bool {
+        let wants = self.peers.get(&id).and_then(|peer| peer.wants(protocol));
+        self.confirm != Confirm::Never && wants.is_some_and(|wants| wants.confirmations)
     }
 
     /// Answers a packet of envelopes, now or when it is durable.
-    pub(super) fn answer(&mut self, peer: PeerId, body: &[u8], answer: &Answer) {
+    pub(super) fn answer(&mut self, peer: PeerId, protocol: Protocol, body: &[u8], answer: &Answer) {
         if answer.overflow {
             return;
         }
@@ -72,12 +71,12 @@ impl Whisper {
             let texts: Vec<_> = answer.errors.iter().map(|(_, refusal)| refusal.to_string()).collect();
             let errors = answer.errors.iter().zip(&texts).map(|((hash, refusal), text)| NotTaken {
                 hash: *hash,
-                code: if refusal.is_of_clocks() { TIME_NOT_SYNCED } else { OTHER_ERROR },
+                code: error_code(protocol, refusal.is_of_clocks()),
                 text: text.as_bytes(),
             });
             (PacketCode::MESSAGE_RESPONSE, encode_response(&batch, &errors.collect::<Vec<_>>()))
         };
-        let packet = Transmit::Packet { peer, code, body };
+        let packet = Transmit::Packet { peer, protocol, code, body };
         if self.confirm == Confirm::AtOnce {
             return self.out.push_back(packet);
         }
@@ -138,7 +137,7 @@ impl Whisper {
                 None => Event::Sent { hash, peer: id },
                 Some(error) => {
                     self.stats.refused += 1;
-                    self.stats.refused_for_clock += u64::from(error.code == TIME_NOT_SYNCED);
+                    self.stats.refused_for_clock += u64::from(is_of_clocks(error.code));
                     Event::Refused { hash, peer: id, code: error.code }
                 }
             });

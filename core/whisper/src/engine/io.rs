@@ -1,11 +1,12 @@
 //! What goes in and out of the gossip machine.
 
-use undertone_base::{FaultClass, Severity};
+use undertone_base::{FaultClass, Mono, Severity};
 
 use super::confirm::{AckId, Confirm};
+use crate::dialect::{Protocol, Protocols, RateLimits};
 use crate::envelope::{Envelope, EnvelopeHash};
 use crate::limits::{MAX_MESSAGE, POOL_BYTES, POOL_ENVELOPES};
-use crate::peer::PeerId;
+use crate::peer::{Link, PeerId, WakuMode};
 use crate::wire::{PacketCode, PacketFault, Service};
 use crate::{Bloom, Pow, Topic};
 
@@ -18,6 +19,18 @@ pub struct Config {
     pub bloom: Option<Bloom>,
     /// Whether envelopes of others are forwarded.
     pub service: Service,
+    /// Which protocols are spoken, where a link has them.
+    pub protocols: Protocols,
+    /// Whether envelopes of others go on by another protocol than they came by.
+    pub bridge: Bridge,
+    /// How peers of Waku are told which topics are wanted.
+    pub waku: WakuMode,
+    /// Packets that are taken in a second; announced.
+    pub packet_limits: RateLimits,
+    /// Bytes that are taken in a second; announced by Waku v1 alone.
+    pub byte_limits: RateLimits,
+    /// What becomes of requests to a mail server.
+    pub requests: Requests,
     /// Which accepted envelopes become events.
     pub watch: Watch,
     /// Whether packets of envelopes are confirmed.
@@ -29,18 +42,45 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// A relay for Status clients: minimum [`Pow::STATUS_LARGE`], all topics, no events.
+    /// A relay for Status clients: minimum [`Pow::STATUS_LARGE`], all topics, no events, `shh/6` alone.
     fn default() -> Self {
         Self {
             min_pow: Pow::STATUS_LARGE,
             bloom: None,
             service: Service::Full,
+            protocols: Protocols::WHISPER,
+            bridge: Bridge::On,
+            waku: WakuMode::Bloom,
+            packet_limits: RateLimits::NONE,
+            byte_limits: RateLimits::NONE,
+            requests: Requests::Ignore,
             watch: Watch::Subscribed,
             confirm: Confirm::Never,
             max_envelopes: POOL_ENVELOPES,
             max_bytes: POOL_BYTES,
         }
     }
+}
+
+/// Whether envelopes of others go on by another protocol than they came by. Our own go by all, and a light node forwards
+/// nothing.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Bridge {
+    /// They do: what came by Whisper goes on by Waku too, and the reverse. There is one pool, so nothing loops.
+    #[default]
+    On,
+    /// They go on by what they came by.
+    Off,
+}
+
+/// What becomes of packet 126.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Requests {
+    /// No mail server is here: they are skipped unread.
+    #[default]
+    Ignore,
+    /// Each becomes [`Event::Request`].
+    Serve,
 }
 
 /// Which accepted envelopes become [`Event::Accepted`].
@@ -57,14 +97,18 @@ pub enum Watch {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Input<'a> {
-    /// A link with the capability stands. The peer id is new.
-    Connected(PeerId),
+    /// A link with at least one of the protocols stands. The peer id is new.
+    Connected(Link),
     /// A link is gone.
     Disconnected(PeerId),
-    /// A packet of the capability, decompressed.
+    /// The direct packets of a peer are not taken any more.
+    Distrust(PeerId),
+    /// A packet of a capability, decompressed.
     Packet {
         /// From.
         peer: PeerId,
+        /// By which protocol.
+        protocol: Protocol,
         /// Its code inside the capability.
         code: PacketCode,
         /// Its body.
@@ -76,13 +120,24 @@ pub enum Input<'a> {
     Post(Envelope),
     /// The link took the last [`Transmit::Packet`] of code [`PacketCode::MESSAGES`] for this peer.
     Sent(PeerId),
+    /// Envelopes to one peer, past its and everybody's pool; it takes them if it trusts us. They are not followed.
+    SendDirect {
+        /// To.
+        peer: PeerId,
+        /// What.
+        envelopes: Vec<Envelope>,
+    },
     /// A new filter for everybody; `None` = all topics.
     SetBloom(Option<Bloom>),
     /// A new minimum for everybody.
     SetMinPow(Pow),
+    /// The topics for peers of Waku, where they are named to them ([`WakuMode::Topics`]).
+    SetTopics(Vec<Topic>),
     /// Envelopes on this topic become events. Counted: each needs its own `Unsubscribe`.
     Subscribe(Topic),
-    /// They no longer do.
+    /// The direct packets of a peer are taken, as long as its link stands.
+    Trust(PeerId),
+    /// Envelopes on this topic no longer become events.
     Unsubscribe(Topic),
 }
 
@@ -96,11 +151,21 @@ pub enum Transmit {
         /// The devp2p reason to send.
         reason: u8,
     },
+    /// Read nothing from this peer before then: it sends more than we said we take. Whatever is read all the same is
+    /// taken.
+    Defer {
+        /// Whose link.
+        peer: PeerId,
+        /// When to read again; at most a second from now.
+        until: Mono,
+    },
     /// Send a packet. Of code [`PacketCode::MESSAGES`] there is one at a time per peer: the next comes after
     /// [`Input::Sent`].
     Packet {
         /// To.
         peer: PeerId,
+        /// By which protocol.
+        protocol: Protocol,
         /// Its code inside the capability.
         code: PacketCode,
         /// Its body.
@@ -127,6 +192,15 @@ pub enum Event {
         /// Names the confirmation.
         ack: AckId,
     },
+    /// An envelope of a trusted peer for us alone. Nothing about it was checked but its shape, and it is in no pool.
+    Direct {
+        /// It.
+        envelope: Envelope,
+        /// Who sent it.
+        peer: PeerId,
+        /// By which protocol.
+        protocol: Protocol,
+    },
     /// An envelope that was posted here left the pool.
     Ended(EnvelopeHash),
     /// The handshake is over: envelopes flow.
@@ -139,6 +213,15 @@ pub enum Event {
         peer: PeerId,
         /// [`TIME_NOT_SYNCED`](crate::confirm::TIME_NOT_SYNCED) or another.
         code: u64,
+    },
+    /// A request to a mail server; only with [`Requests::Serve`].
+    Request {
+        /// Whose.
+        peer: PeerId,
+        /// By which protocol.
+        protocol: Protocol,
+        /// Packet 126 as it came: an envelope, or the list of a plain request.
+        body: Vec<u8>,
     },
     /// The link of a peer took an envelope that was posted here, or the peer itself if it confirms.
     Sent {
@@ -252,6 +335,8 @@ pub struct Stats {
     pub evicted: u64,
     /// Refused: expired or very old.
     pub expired: u64,
+    /// Packets that a peer of Waku was forgiven, as status-go does: undecodable ones that are not its Status.
+    pub forgiven: u64,
     /// Packets of unknown or untrusted codes.
     pub ignored_packets: u64,
     /// Refused: low PoW.

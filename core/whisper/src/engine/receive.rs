@@ -4,13 +4,17 @@ use undertone_base::Now;
 use undertone_lanes::{Backend, Input as Hashed, keccak256_each};
 
 use super::confirm::Answer;
-use super::{Event, LIST_HEADER, Refusal, Watch, Whisper};
+use super::{Bridge, Event, LIST_HEADER, Refusal, Watch, Whisper};
+use crate::dialect::Protocol;
 use crate::envelope::{Envelope, EnvelopeHash, RawEnvelope};
 use crate::limits::{FUTURE_SECS, HASHED_TOGETHER, LAST_SECS, MAX_MESSAGE, MAX_TTL, VERY_OLD_SECS};
 use crate::peer::PeerId;
 use crate::pool::Origin;
 use crate::pow::Preimage;
 use crate::wire::{Messages, PacketFault};
+
+/// Who brought an envelope, and by what; `None` = it was posted here.
+type Giver = Option<(PeerId, Protocol)>;
 
 /// An envelope that may be taken: it lives, and it is not too large.
 struct Living<'a> {
@@ -27,13 +31,21 @@ struct Fresh<'a> {
 }
 
 impl Whisper {
-    pub(super) fn messages(&mut self, now: Now, id: PeerId, body: &[u8]) -> Result<(), PacketFault> {
-        let end = self.pool.end();
+    pub(super) fn messages(
+        &mut self,
+        now: Now,
+        id: PeerId,
+        protocol: Protocol,
+        body: &[u8],
+    ) -> Result<(), PacketFault> {
+        let before = (self.pool.end(), self.stats.accepted);
         let mut verdict = Ok(());
-        let mut answer = self.confirms(id).then(Answer::default);
+        let mut answer = self.confirms(id, protocol).then(Answer::default);
         let mut envelopes = Messages::decode(body)?.iter().peekable();
         while envelopes.peek().is_some() {
-            for (raw, refusal) in self.receive(now, Some(id), envelopes.by_ref().take(HASHED_TOGETHER)) {
+            for (raw, refusal) in
+                self.receive(now, Some((id, protocol)), envelopes.by_ref().take(HASHED_TOGETHER))
+            {
                 self.count(refusal);
                 if let Some(answer) = &mut answer {
                     answer.refused(&raw, refusal);
@@ -45,11 +57,12 @@ impl Whisper {
                 }
             }
         }
-        if self.pool.end() != end {
+        // What is held until its time has not arrived, but it takes room.
+        if (self.pool.end(), self.stats.accepted) != before {
             self.settle(now);
         }
         if let Some(answer) = answer.filter(|_| verdict.is_ok()) {
-            self.answer(id, body, &answer);
+            self.answer(id, protocol, body, &answer);
         }
         verdict
     }
@@ -77,7 +90,7 @@ impl Whisper {
     fn receive<'a>(
         &mut self,
         now: Now,
-        from: Option<PeerId>,
+        from: Giver,
         raws: impl Iterator<Item = RawEnvelope<'a>>,
     ) -> Vec<(RawEnvelope<'a>, Refusal)> {
         let mut refused = Vec::new();
@@ -116,14 +129,17 @@ impl Whisper {
     }
 
     /// Whether an envelope is in the pool, or was; if so, that its giver has it.
-    fn knows(&mut self, now: Now, from: Option<PeerId>, hash: &EnvelopeHash) -> bool {
+    fn knows(&mut self, now: Now, from: Giver, hash: &EnvelopeHash) -> bool {
         if let Some(slot) = self.pool.find(hash) {
             self.stats.duplicates += 1;
-            if let Some(id) = from
+            if let Some((id, protocol)) = from
                 && let Some(peer) = self.peers.get_mut(&id)
             {
                 peer.known.insert(slot);
                 self.sample_clock(now, id, hash);
+                if self.bridge == Bridge::Off {
+                    self.pool.came_by(slot, protocol);
+                }
             }
             return true;
         }
@@ -132,34 +148,28 @@ impl Whisper {
         evicted
     }
 
-    fn take(
-        &mut self,
-        now: Now,
-        from: Option<PeerId>,
-        fresh: &Fresh<'_>,
-        proof: &[u8; 32],
-    ) -> Result<(), Refusal> {
+    fn take(&mut self, now: Now, from: Giver, fresh: &Fresh<'_>, proof: &[u8; 32]) -> Result<(), Refusal> {
         let Fresh { living: Living { raw, sent, .. }, hash } = fresh;
         let work = raw.work_of(proof);
         let ahead = sent.checked_sub(now.unix.secs_u32()).filter(|diff| *diff > 0);
         let lived = ahead.map_or(raw.header.ttl, |diff| raw.header.ttl.saturating_add(diff + 1));
-        if from.is_some() {
+        if let Some((_, protocol)) = from {
             let pow = work.geth(lived);
             if !self.wishes.min_pow.any(now.mono, |min| pow >= min.value()) {
                 return Err(Refusal::LowPow);
             }
-            let topic = raw.header.topic;
-            if !self.wishes.bloom.any(now.mono, |bloom| bloom.is_none_or(|b| b.wants(topic))) {
+            if !self.wishes.ask_for(now.mono, protocol, raw.header.topic) {
                 return Err(Refusal::Unwanted);
             }
         }
         let envelope = raw.to_envelope(*hash, &work);
         if self.watch == Watch::All || self.topics.contains_key(&envelope.topic()) {
-            self.events.push_back(Event::Accepted { envelope: envelope.clone(), from });
+            self.events
+                .push_back(Event::Accepted { envelope: envelope.clone(), from: from.map(|(id, _)| id) });
         }
-        let origin = if from.is_some() { Origin::Remote } else { Origin::Local };
+        let origin = from.map_or(Origin::Local, |(_, protocol)| Origin::Remote(protocol));
         let slot = self.pool.insert(envelope, origin, ahead.map(|_| *sent));
-        if let Some(id) = from
+        if let Some((id, _)) = from
             && let Some(peer) = self.peers.get_mut(&id)
         {
             peer.known.insert(slot);

@@ -12,8 +12,13 @@ use crate::limits::{MAX_ACKS, MAX_LISTED};
 use crate::wire::{PacketFault, Status};
 use crate::{ClockSample, Confirm, EnvelopeHash, Pow, SampleKind};
 
-const ASKS: Status =
-    Status { min_pow: Pow::ZERO, bloom: None, service: crate::wire::Service::Full, confirmations: true };
+const ASKS: Status = Status {
+    confirmations: true,
+    min_pow: Pow::ZERO,
+    bloom: None,
+    service: crate::wire::Service::Full,
+    limits: crate::RateLimits::NONE,
+};
 
 fn engine(confirm: Confirm, min_pow: Pow) -> Whisper {
     let mut engine = Whisper::new(&Config { confirm, min_pow, ..Config::default() });
@@ -27,7 +32,7 @@ fn engine(confirm: Confirm, min_pow: Pow) -> Whisper {
 fn answers(engine: &mut Whisper, now: Now, to: u64) -> Vec<(PacketCode, Vec<u8>)> {
     let out = transmits(engine, now).into_iter();
     out.filter_map(|out| match out {
-        Transmit::Packet { peer, code, body } if peer.0 == to && code != PacketCode::MESSAGES => {
+        Transmit::Packet { peer, code, body, .. } if peer.0 == to && code != PacketCode::MESSAGES => {
             Some((code, body))
         }
         _ => None,
@@ -63,7 +68,17 @@ fn confirmations_of_status_go() {
         let min_pow = Pow::new(case["min_pow"].as_f64().unwrap()).unwrap();
         let mut engine = engine(Confirm::AtOnce, min_pow);
         let (peer, code) = (PeerId(1), PacketCode::MESSAGES);
-        engine.handle(at(0), Input::Packet { peer, code, body: &hex(&case["messages_payload"]) }).unwrap();
+        engine
+            .handle(
+                at(0),
+                Input::Packet {
+                    peer,
+                    protocol: Protocol::Whisper,
+                    code,
+                    body: &hex(&case["messages_payload"]),
+                },
+            )
+            .unwrap();
         let ours = answers(&mut engine, at(0), 1);
         match &ours[..] {
             [(PacketCode::BATCH_ACK, body)] => {
@@ -94,14 +109,27 @@ fn what_status_go_answers_to_confirmations() {
         }
         let body = hex(&case["payload"]);
         let mut asking = engine(Confirm::AtOnce, Pow::ZERO);
-        let got = asking.handle(at(0), Input::Packet { peer: PeerId(1), code, body: &body });
+        let got = asking
+            .handle(at(0), Input::Packet { peer: PeerId(1), protocol: Protocol::Whisper, code, body: &body });
         let want =
             if case["result"] == "disconnect" { Err(PacketFault::Confirmation.into()) } else { Ok(()) };
         assert_eq!(got, want, "{}", case["name"]);
         // Of no meaning from whoever did not announce it, and to whoever did not ask.
-        assert_eq!(asking.handle(at(0), Input::Packet { peer: PeerId(2), code, body: &body }), Ok(()));
+        assert_eq!(
+            asking.handle(
+                at(0),
+                Input::Packet { peer: PeerId(2), protocol: Protocol::Whisper, code, body: &body }
+            ),
+            Ok(())
+        );
         let mut never = engine(Confirm::Never, Pow::ZERO);
-        assert_eq!(never.handle(at(0), Input::Packet { peer: PeerId(1), code, body: &body }), Ok(()));
+        assert_eq!(
+            never.handle(
+                at(0),
+                Input::Packet { peer: PeerId(1), protocol: Protocol::Whisper, code, body: &body }
+            ),
+            Ok(())
+        );
         cases += 1;
     }
     assert_eq!(cases, 6);
@@ -187,7 +215,12 @@ fn what_a_confirming_peer_took_is_sent_when_it_says_so() {
     let response = encode_response(&batch, &late);
     let code = PacketCode::MESSAGE_RESPONSE;
     for _ in 0..2 {
-        engine.handle(at(2), Input::Packet { peer: PeerId(1), code, body: &response }).unwrap();
+        engine
+            .handle(
+                at(2),
+                Input::Packet { peer: PeerId(1), protocol: Protocol::Whisper, code, body: &response },
+            )
+            .unwrap();
     }
     let refused = Event::Refused { hash: two.hash(), peer: PeerId(1), code: TIME_NOT_SYNCED };
     assert_eq!(events(&mut engine), [sent(one.hash(), 1), refused], "once");

@@ -15,7 +15,7 @@ fn engine_with(peers: &[u64]) -> Whisper {
 }
 
 fn packet(engine: &mut Whisper, now: Now, peer: u64, code: PacketCode, body: &[u8]) -> Result<(), Fault> {
-    engine.handle(now, Input::Packet { peer: PeerId(peer), code, body })
+    engine.handle(now, Input::Packet { peer: PeerId(peer), protocol: Protocol::Whisper, code, body })
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_new_peer_gets_what_lives() {
     let now = at(4_000);
     engine.handle_timeout(now);
     // What lives two seconds or less is not forwarded.
-    engine.handle(now, Input::Connected(PeerId(2))).unwrap();
+    engine.handle(now, Input::Connected(Link::whisper(PeerId(2)))).unwrap();
     packet(&mut engine, now, 2, PacketCode::STATUS, &Status::default().encode()).unwrap();
     assert_eq!(relayed(&mut engine, now), [(2, b"long".to_vec())]);
 }
@@ -281,11 +281,13 @@ fn tolerance_windows() {
         [
             Transmit::Packet {
                 peer: PeerId(1),
+                protocol: Protocol::Whisper,
                 code: PacketCode::POW_REQUIREMENT,
                 body: wire::encode_pow(Pow::GETH)
             },
             Transmit::Packet {
                 peer: PeerId(1),
+                protocol: Protocol::Whisper,
                 code: PacketCode::BLOOM_FILTER,
                 body: wire::encode_bloom(&mine)
             },
@@ -351,7 +353,7 @@ fn oversized_packets_and_silence_end_a_link() {
     let got = packet(&mut engine, at(0), 1, PacketCode::MESSAGES, &vec![0; crate::limits::MAX_MESSAGE + 1]);
     assert_eq!(got.unwrap_err().code(), "packet.oversized");
     transmits(&mut engine, at(0));
-    engine.handle(at(0), Input::Connected(PeerId(2))).unwrap();
+    engine.handle(at(0), Input::Connected(Link::whisper(PeerId(2)))).unwrap();
     assert_eq!(engine.poll_timeout(), Some(at(30_000).mono));
     engine.handle_timeout(at(29_999));
     assert!(transmits(&mut engine, at(0)).len() == 1);

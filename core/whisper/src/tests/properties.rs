@@ -58,17 +58,28 @@ fn play(ops: &[Op]) -> (Vec<Transmit>, Vec<Event>) {
     let mut had: std::collections::BTreeSet<(u64, Vec<u8>)> = std::collections::BTreeSet::new();
     for op in ops {
         let _fault = match op {
-            Op::Bytes(p, c, b) => {
-                engine.handle(now, Input::Packet { peer: PeerId(*p), code: PacketCode(*c), body: b })
-            }
+            Op::Bytes(p, c, b) => engine.handle(
+                now,
+                Input::Packet {
+                    peer: PeerId(*p),
+                    protocol: Protocol::Whisper,
+                    code: PacketCode(*c),
+                    body: b,
+                },
+            ),
             Op::Bloom(p, b) => {
                 let body = wire::encode_bloom(&Bloom::from_bytes(*b));
                 engine.handle(
                     now,
-                    Input::Packet { peer: PeerId(*p), code: PacketCode::BLOOM_FILTER, body: &body },
+                    Input::Packet {
+                        peer: PeerId(*p),
+                        protocol: Protocol::Whisper,
+                        code: PacketCode::BLOOM_FILTER,
+                        body: &body,
+                    },
                 )
             }
-            Op::Connect(p) => engine.handle(now, Input::Connected(PeerId(*p))),
+            Op::Connect(p) => engine.handle(now, Input::Connected(Link::whisper(PeerId(*p)))),
             Op::Disconnect(p) => engine.handle(now, Input::Disconnected(PeerId(*p))),
             Op::Give(p, e) => {
                 had.extend(e.iter().map(|e| (*p, e.bytes().to_vec())));
@@ -79,14 +90,27 @@ fn play(ops: &[Op]) -> (Vec<Transmit>, Vec<Event>) {
                 let body = alloy_rlp::encode(*bits);
                 engine.handle(
                     now,
-                    Input::Packet { peer: PeerId(*p), code: PacketCode::POW_REQUIREMENT, body: &body },
+                    Input::Packet {
+                        peer: PeerId(*p),
+                        protocol: Protocol::Whisper,
+                        code: PacketCode::POW_REQUIREMENT,
+                        body: &body,
+                    },
                 )
             }
             Op::Sent(p) => engine.handle(now, Input::Sent(PeerId(*p))),
             Op::Status(p, bits) => {
                 let min_pow = Pow::from_wire(*bits).unwrap_or(Pow::ZERO);
                 let body = Status { min_pow, ..Status::default() }.encode();
-                engine.handle(now, Input::Packet { peer: PeerId(*p), code: PacketCode::STATUS, body: &body })
+                engine.handle(
+                    now,
+                    Input::Packet {
+                        peer: PeerId(*p),
+                        protocol: Protocol::Whisper,
+                        code: PacketCode::STATUS,
+                        body: &body,
+                    },
+                )
             }
             Op::Wait(ms) => {
                 millis += ms;
@@ -100,7 +124,7 @@ fn play(ops: &[Op]) -> (Vec<Transmit>, Vec<Event>) {
         assert!(count <= 20 && bytes <= 1_500, "bounded");
         let sent = transmits(&mut engine, now);
         for transmit in &sent {
-            if let Transmit::Packet { peer, code: PacketCode::MESSAGES, body } = transmit {
+            if let Transmit::Packet { peer, code: PacketCode::MESSAGES, body, .. } = transmit {
                 for raw in Messages::decode(body).unwrap().iter() {
                     let bytes = raw.to_envelope(raw.hash(), &raw.work()).bytes().to_vec();
                     assert!(
@@ -170,6 +194,7 @@ proptest! {
             bloom: bloom.map(|b| Bloom::from_slice(&b).unwrap()),
             service: wire::Service::Full,
             confirmations,
+            limits: crate::RateLimits::NONE,
         };
         prop_assert_eq!(Status::decode(&status.encode()), Ok(status));
     }

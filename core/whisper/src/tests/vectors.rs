@@ -208,7 +208,7 @@ fn acceptance_by_status_go() {
         join(&mut engine, at(0), 1, &Status::default());
         let (peer, code) = (PeerId(1), PacketCode::MESSAGES);
         let body = hex(&case["messages_payload"]);
-        engine.handle(at(0), Input::Packet { peer, code, body: &body }).unwrap();
+        engine.handle(at(0), Input::Packet { peer, protocol: Protocol::Whisper, code, body: &body }).unwrap();
         let hash = crate::EnvelopeHash::from_bytes(hex_n(&case["envelope_hash"]));
         let (pooled, theirs) = (engine.envelope(&hash).is_some(), case["in_pool"].as_bool().unwrap());
         let ttl = number(&case["ttl"]);
@@ -241,7 +241,7 @@ fn acceptance_by_size() {
 fn status_as_the_originals_send_it() {
     let file = load("whisper_wire");
     let topic = Bloom::of_envelope(Topic::from_bytes([0x5c, 0x6c, 0x9b, 0x56]));
-    let of = |min_pow, bloom, service| Status { min_pow, bloom, service, confirmations: false };
+    let of = |min_pow, bloom, service| Status { min_pow, bloom, service, ..Status::default() };
     let ours = [
         of(Pow::GETH, None, Service::Full),
         of(Pow::STATUS, None, Service::Full),
@@ -262,7 +262,13 @@ fn status_of_status_go_is_understood_and_sent() {
     let file = load("whisper_wire");
     let sent = list(&file["status_go"], "status_sent");
     let got: Vec<_> = sent.iter().map(|c| Status::decode(&hex(&c["payload"])).unwrap()).collect();
-    let of = |min_pow, bloom, service, confirmations| Status { min_pow, bloom, service, confirmations };
+    let of = |min_pow, bloom, service, confirmations| Status {
+        min_pow,
+        bloom,
+        service,
+        confirmations,
+        ..Status::default()
+    };
     let want = [
         of(Pow::GETH, None, Service::Full, true),
         of(Pow::STATUS_LARGE, None, Service::Full, true),
@@ -270,17 +276,19 @@ fn status_of_status_go_is_understood_and_sent() {
         of(Pow::STATUS, None, Service::Light, false),
         of(Pow::GETH, None, Service::Full, true),
     ];
+    let mut want = want;
+    want[4].limits = crate::RateLimits { ip: 10, peer: 5, topic: 0 };
     assert_eq!(got, want);
     let mut same = 0;
     for (status, case) in want.iter().zip(sent) {
-        // Without confirmations ours has geth's four items; rate limits are not announced.
+        // Without confirmations and limits ours has geth's four items.
         if status.encode() == hex(&case["payload"]) {
             same += 1;
         } else {
-            assert!(!status.confirmations || case["name"].as_str().unwrap().starts_with("rate limiter"));
+            assert!(!status.confirmations, "{}", case["name"]);
         }
     }
-    assert_eq!(same, 3);
+    assert_eq!(same, 4);
 }
 
 #[test]
@@ -292,12 +300,15 @@ fn status_accepted_and_refused() {
             let light = case.get("local_is_light").and_then(Value::as_bool).unwrap_or(false);
             let service = if light { Service::Light } else { Service::Full };
             let mut engine = Whisper::new(&Config { service, ..Config::default() });
-            engine.handle(at(0), Input::Connected(PeerId(1))).unwrap();
+            engine.handle(at(0), Input::Connected(Link::whisper(PeerId(1)))).unwrap();
             let first = transmits(&mut engine, at(0));
             assert!(matches!(first[..], [Transmit::Packet { code: PacketCode::STATUS, .. }]), "at once");
             let code = PacketCode(number(&case["code"]));
             let body = hex(&case["payload"]);
-            let got = engine.handle(at(0), Input::Packet { peer: PeerId(1), code, body: &body });
+            let got = engine.handle(
+                at(0),
+                Input::Packet { peer: PeerId(1), protocol: Protocol::Whisper, code, body: &body },
+            );
             let disconnects = transmits(&mut engine, at(0));
             if case["result"] == "disconnect" {
                 assert!(got.is_err(), "{}", case["name"]);
@@ -325,7 +336,10 @@ fn packets_accepted_and_refused() {
         let mut engine = Whisper::new(&open_config());
         join(&mut engine, at(0), 1, &Status::default());
         let code = PacketCode(number(&case["code"]));
-        let got = engine.handle(at(0), Input::Packet { peer: PeerId(1), code, body: &hex(payload) });
+        let got = engine.handle(
+            at(0),
+            Input::Packet { peer: PeerId(1), protocol: Protocol::Whisper, code, body: &hex(payload) },
+        );
         let disconnect = case["result"] == "disconnect";
         assert_eq!(got.is_err(), disconnect, "{}", case["name"]);
         assert_eq!(engine.ready_peers().count(), usize::from(!disconnect));

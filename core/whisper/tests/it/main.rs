@@ -10,6 +10,7 @@ mod mangle;
 mod memory;
 mod networks;
 mod transport;
+mod waku;
 
 mod conformance {
     undertone_transport::transport_conformance!(undertone_whisper::testing::WhisperNetwork);

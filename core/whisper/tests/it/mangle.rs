@@ -5,8 +5,8 @@ use undertone_support::mangle::{self, Mutation, Trial, Whose};
 use undertone_vectors::{hex, load};
 use undertone_whisper::wire::{self, Messages, PacketCode, PacketFault, Status};
 use undertone_whisper::{
-    BadEnvelope, Bloom, Config, Envelope, Fault, Header, Input, PeerId, Pow, RawEnvelope, Topic, Transmit,
-    Whisper,
+    BadEnvelope, Bloom, Config, Envelope, Fault, Header, Input, Link, PeerId, Pow, Protocol, RawEnvelope,
+    Topic, Transmit, Whisper,
 };
 
 const NOW: Now = Now { mono: Mono::ZERO, unix: Unix::from_secs(1_600_000_000) };
@@ -97,9 +97,14 @@ fn mangled_requirements_and_filters_are_refused_or_others() {
 /// A machine with a ready peer and one envelope of its own, everything sent.
 fn machine() -> Whisper {
     let mut machine = Whisper::new(&Config { min_pow: Pow::ZERO, ..Config::default() });
-    machine.handle(NOW, Input::Connected(PEER)).unwrap();
+    machine.handle(NOW, Input::Connected(Link::whisper(PEER))).unwrap();
     let body = Status::default().encode();
-    machine.handle(NOW, Input::Packet { peer: PEER, code: PacketCode::STATUS, body: &body }).unwrap();
+    machine
+        .handle(
+            NOW,
+            Input::Packet { peer: PEER, protocol: Protocol::Whisper, code: PacketCode::STATUS, body: &body },
+        )
+        .unwrap();
     machine.handle(NOW, Input::Post(envelope(b"ours"))).unwrap();
     while let Some(out) = machine.poll_transmit(NOW) {
         if matches!(out, Transmit::Packet { code: PacketCode::MESSAGES, .. }) {
@@ -133,7 +138,12 @@ fn mangled_packets_end_the_link_and_change_nothing_else() {
     for (code, sample) in &samples {
         for mutation in of(sample) {
             let mut machine = machine.clone();
-            let handle = |b: &[u8]| machine.handle(NOW, Input::Packet { peer: PEER, code: *code, body: b });
+            let handle = |b: &[u8]| {
+                machine.handle(
+                    NOW,
+                    Input::Packet { peer: PEER, protocol: Protocol::Whisper, code: *code, body: b },
+                )
+            };
             let taken = trial.run(&mutation, handle, |e: &Fault| (e.fault(), e.code()));
             if taken.is_some() {
                 continue;

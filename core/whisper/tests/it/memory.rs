@@ -2,7 +2,9 @@
 
 use undertone_base::{Mono, Now, Unix};
 use undertone_whisper::wire::{PacketCode, Status};
-use undertone_whisper::{Config, Envelope, Header, Input, PeerId, Pow, Topic, Transmit, Whisper};
+use undertone_whisper::{
+    Config, Envelope, Header, Input, Link, PeerId, Pow, Protocol, Topic, Transmit, Whisper,
+};
 
 const T0: u32 = 1_600_000_000;
 const GIVER: PeerId = PeerId(1);
@@ -17,9 +19,14 @@ fn at(secs: u32) -> Now {
 fn relay() -> Whisper {
     let mut relay = Whisper::new(&Config { min_pow: Pow::ZERO, ..Config::default() });
     for peer in [GIVER, PeerId(2)] {
-        relay.handle(at(0), Input::Connected(peer)).unwrap();
+        relay.handle(at(0), Input::Connected(Link::whisper(peer))).unwrap();
         let status = Status::default().encode();
-        relay.handle(at(0), Input::Packet { peer, code: PacketCode::STATUS, body: &status }).unwrap();
+        relay
+            .handle(
+                at(0),
+                Input::Packet { peer, protocol: Protocol::Whisper, code: PacketCode::STATUS, body: &status },
+            )
+            .unwrap();
     }
     relay
 }
@@ -40,7 +47,12 @@ fn packet(envelopes: &[Envelope]) -> Vec<u8> {
 
 /// Gives a packet, and sends what goes out for it to the other peer.
 fn give(relay: &mut Whisper, now: Now, body: &[u8]) {
-    relay.handle(now, Input::Packet { peer: GIVER, code: PacketCode::MESSAGES, body }).unwrap();
+    relay
+        .handle(
+            now,
+            Input::Packet { peer: GIVER, protocol: Protocol::Whisper, code: PacketCode::MESSAGES, body },
+        )
+        .unwrap();
     while let Some(out) = relay.poll_transmit(now) {
         if let Transmit::Packet { peer, code: PacketCode::MESSAGES, .. } = out {
             relay.handle(now, Input::Sent(peer)).unwrap();

@@ -15,8 +15,8 @@ use undertone_transport::{
 use undertone_whisper::testing::WhisperNetwork;
 use undertone_whisper::wire::{PacketCode, Status};
 use undertone_whisper::{
-    Advertise, Bloom, Envelope, Header, Input, PeerId, Pow, RawEnvelope, Topic, Transmit, TransportConfig,
-    WhisperTransport, limits,
+    Advertise, Bloom, Envelope, Header, Input, Link, PeerId, Pow, Protocol, RawEnvelope, Topic, Transmit,
+    TransportConfig, WhisperTransport, limits,
 };
 
 fn now(millis: u64) -> Now {
@@ -46,9 +46,13 @@ fn listen() -> Command {
 }
 
 fn connect(t: &mut WhisperTransport, at: Now, peer: u64, status: &Status) {
-    t.handle(at, Input::Connected(PeerId(peer))).unwrap();
+    t.handle(at, Input::Connected(Link::whisper(PeerId(peer)))).unwrap();
     let code = PacketCode::STATUS;
-    t.handle(at, Input::Packet { peer: PeerId(peer), code, body: &status.encode() }).unwrap();
+    t.handle(
+        at,
+        Input::Packet { peer: PeerId(peer), protocol: Protocol::Whisper, code, body: &status.encode() },
+    )
+    .unwrap();
 }
 
 fn work(t: &mut WhisperTransport, at: Now) {
@@ -61,7 +65,7 @@ fn work(t: &mut WhisperTransport, at: Now) {
 fn leaving(t: &mut WhisperTransport, at: Now) -> Vec<Envelope> {
     let mut out = Vec::new();
     while let Some(transmit) = t.poll_transmit(at) {
-        if let Transmit::Packet { peer, code: PacketCode::MESSAGES, body } = transmit {
+        if let Transmit::Packet { peer, code: PacketCode::MESSAGES, body, .. } = transmit {
             let messages = undertone_whisper::wire::Messages::decode(&body).unwrap();
             out.extend(messages.iter().map(|raw| raw.to_envelope(raw.hash(), &raw.work())));
             t.handle(at, Input::Sent(peer)).unwrap();
@@ -111,7 +115,16 @@ fn receive(t: &mut WhisperTransport, at: Now, peer: u64, envelope: &Envelope) {
     let mut body = vec![0xf9];
     body.extend(u16::try_from(envelope.bytes().len()).unwrap().to_be_bytes());
     body.extend_from_slice(envelope.bytes());
-    t.handle(at, Input::Packet { peer: PeerId(peer), code: PacketCode::MESSAGES, body: &body }).unwrap();
+    t.handle(
+        at,
+        Input::Packet {
+            peer: PeerId(peer),
+            protocol: Protocol::Whisper,
+            code: PacketCode::MESSAGES,
+            body: &body,
+        },
+    )
+    .unwrap();
 }
 
 fn free() -> TransportConfig {

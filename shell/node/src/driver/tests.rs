@@ -12,7 +12,7 @@ use undertone_runtime::{Clock, ManualClock, Tasks};
 use undertone_support::rng;
 use undertone_transport::{Flush, Listen, OpenWith, PublicName, Route, Send, SendId};
 use undertone_whisper::wire::Status;
-use undertone_whisper::{Bloom, TransportConfig};
+use undertone_whisper::{Bloom, Protocol, TransportConfig};
 
 use super::*;
 
@@ -64,9 +64,11 @@ async fn timers_fire_while_the_channels_are_full() {
     let (mut whisper, me) = whisper();
     // A peer that wants nothing, so that the envelope stays here until it is over.
     let (peer, status) = (PeerId(1), Status { bloom: Some(Bloom::EMPTY), ..Status::default() });
-    whisper.handle(env.now(), Input::Connected(peer)).unwrap();
+    whisper.handle(env.now(), Input::Connected(undertone_whisper::Link::whisper(peer))).unwrap();
     let (code, body) = (PacketCode::STATUS, status.encode());
-    whisper.handle(env.now(), Input::Packet { peer, code, body: &body }).unwrap();
+    whisper
+        .handle(env.now(), Input::Packet { peer, protocol: Protocol::Whisper, code, body: &body })
+        .unwrap();
     let send = Send {
         id: SendId(1),
         route: route(),
