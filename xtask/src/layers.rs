@@ -11,7 +11,7 @@ use crate::cargo::{self, Dependency, Kind, Package};
 /// - what `messenger` says and what `whisper` carries meet in `transport` alone: no arrow joins the two;
 /// - `ratchet`, `datasync`, `payload` and `account` do not know each other;
 /// - `whisper` runs as a devp2p capability without knowing `devp2p`: the shell joins them.
-const ALLOWED: [(&str, &str); 27] = [
+const ALLOWED: [(&str, &str); 28] = [
     ("undertone-base", ""),
     ("undertone-crypto", "base"),
     ("undertone-transport", "base crypto"),
@@ -28,6 +28,7 @@ const ALLOWED: [(&str, &str); 27] = [
     ("undertone-runtime", "base"),
     ("undertone-nat", "base runtime"),
     ("undertone-discovery", "base crypto devp2p runtime"),
+    ("undertone-ens", "base crypto"),
     ("undertone-net", "base crypto devp2p peers runtime"),
     ("undertone-store", "base crypto messenger runtime"),
     ("undertone-node", "base crypto devp2p discovery nat net peers sealed transport whisper runtime"),
@@ -36,7 +37,7 @@ const ALLOWED: [(&str, &str); 27] = [
     // The program shows what each layer did, so it names types of the layers that the SDK hands out.
     (
         "undertone-cli",
-        "undertone account base crypto devp2p discovery messenger nat node payload peers runtime transport whisper",
+        "undertone account base crypto devp2p discovery ens messenger nat node payload peers runtime transport whisper",
     ),
     ("undertone-support", "base"),
     ("undertone-vectors", ""),
