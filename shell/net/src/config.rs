@@ -202,6 +202,8 @@ pub enum NetEvent {
         client: String,
         /// The shared capabilities; messages are addressed by the index.
         shared: Vec<Shared>,
+        /// Whether it is static or trusted: limits do not bind it.
+        exempt: bool,
     },
     /// A message of a capability.
     Message {

@@ -156,7 +156,7 @@ impl Connection {
         if let Some(reason) = self.goodbye_asked() {
             self.session.disconnect(reason);
         }
-        let read = if self.wants_bytes() && !self.session.is_closed() { self.read(now) } else { Ok(()) };
+        let read = if self.wants_bytes(now) && !self.session.is_closed() { self.read(now) } else { Ok(()) };
         // After reading: a process that was stopped for a while finds bytes that came in time.
         self.session.handle_timeout(now);
         if let Some(end) = self.take_events(now) {
@@ -233,8 +233,11 @@ impl Connection {
     }
 
     /// Whoever lets large frames lie unfinished keeps others from sending theirs, until it is cut; all others go on.
-    fn wants_bytes(&self) -> bool {
-        self.outbox.is_empty() && (self.large.is_some() || !self.is_large())
+    /// Whoever sends too much is let wait.
+    fn wants_bytes(&self, now: Now) -> bool {
+        self.outbox.is_empty()
+            && self.inbox.deferred(now.mono).is_none()
+            && (self.large.is_some() || !self.is_large())
     }
 
     const fn is_large(&self) -> bool {
@@ -289,7 +292,8 @@ impl Connection {
         self.pending = None;
         let (peer, address, direction) = (slot.peer(), self.address, Direction::of(self.direction));
         tracing::debug!(%peer, %address, ?direction, "connected");
-        self.outbox.push_back(NetEvent::Connected { peer, key, address, direction, client, shared });
+        let exempt = slot.is_exempt();
+        self.outbox.push_back(NetEvent::Connected { peer, key, address, direction, client, shared, exempt });
     }
 
     /// Gives the node what it has room for.
@@ -364,9 +368,11 @@ impl Connection {
 
     /// Sleeps until a turn has something to do. Whatever is received on the way is kept.
     async fn wait(&mut self) {
-        let timer = self.session.poll_timeout().map(|at| at.since(self.net.env.now().mono));
+        let now = self.net.env.now();
+        let timer = self.session.poll_timeout().map(|at| at.since(now.mono));
+        let timer = timer.into_iter().chain(self.inbox.deferred(now.mono)).min();
         let queues = self.is_large() && self.large.is_none();
-        let interest = match (self.wants_bytes(), self.batch.is_empty()) {
+        let interest = match (self.wants_bytes(now), self.batch.is_empty()) {
             (true, true) => Some(Interest::READABLE),
             (true, false) => Some(Interest::READABLE | Interest::WRITABLE),
             (false, false) => Some(Interest::WRITABLE),

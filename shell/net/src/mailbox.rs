@@ -1,9 +1,11 @@
 //! The queue of messages towards one connection's task, bounded in number and in bytes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use undertone_base::Mono;
 use undertone_devp2p::DisconnectReason;
 
 use crate::config::SendRefused;
@@ -22,6 +24,7 @@ pub(crate) struct Outgoing {
 pub(crate) struct Mailbox {
     messages: mpsc::Sender<Outgoing>,
     bytes: Arc<AtomicUsize>,
+    deferred: Arc<AtomicU64>,
     close: mpsc::Sender<DisconnectReason>,
 }
 
@@ -30,6 +33,8 @@ pub(crate) struct Mailbox {
 pub(crate) struct Inbox {
     pub(crate) messages: mpsc::Receiver<Outgoing>,
     bytes: Arc<AtomicUsize>,
+    /// When the peer may be read again, in nanoseconds of [`Mono`].
+    deferred: Arc<AtomicU64>,
     /// The first reason counts; capacity one, more are dropped.
     pub(crate) close: mpsc::Receiver<DisconnectReason>,
 }
@@ -38,8 +43,14 @@ pub(crate) fn mailbox() -> (Mailbox, Inbox) {
     let (messages, messages_out) = mpsc::channel(QUEUED_MESSAGES);
     let (close, close_out) = mpsc::channel(1);
     let bytes = Arc::new(AtomicUsize::new(0));
-    let inbox = Inbox { messages: messages_out, bytes: Arc::clone(&bytes), close: close_out };
-    (Mailbox { messages, bytes, close }, inbox)
+    let deferred = Arc::new(AtomicU64::new(0));
+    let inbox = Inbox {
+        messages: messages_out,
+        bytes: Arc::clone(&bytes),
+        deferred: Arc::clone(&deferred),
+        close: close_out,
+    };
+    (Mailbox { messages, bytes, deferred, close }, inbox)
 }
 
 impl Mailbox {
@@ -60,6 +71,11 @@ impl Mailbox {
         sent
     }
 
+    /// The connection finds it when it would read.
+    pub(crate) fn defer(&self, until: Mono) {
+        self.deferred.store(until.nanos(), Ordering::Release);
+    }
+
     pub(crate) fn close(&self, reason: DisconnectReason) {
         // Full: it is closing already. Closed: it is gone.
         let _ = self.close.try_send(reason);
@@ -67,6 +83,12 @@ impl Mailbox {
 }
 
 impl Inbox {
+    /// How long the peer is not to be read yet; `None`: it may be.
+    pub(crate) fn deferred(&self, now: Mono) -> Option<Duration> {
+        let until = Mono::from_nanos(self.deferred.load(Ordering::Acquire));
+        (until > now).then(|| until.since(now))
+    }
+
     /// To be called for each message received: its bytes no longer wait here.
     pub(crate) fn taken(&self, message: &Outgoing) {
         self.bytes.fetch_sub(message.payload.len(), Ordering::AcqRel);

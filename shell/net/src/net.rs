@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use undertone_base::FaultClass;
+use undertone_base::{FaultClass, Mono};
 use undertone_crypto::PublicKey;
 use undertone_devp2p::{Config, DisconnectReason, Endpoint, Enode, Host};
 use undertone_peers::{BanTarget, Counts, Remembered, Source, StaticError};
@@ -218,6 +218,13 @@ impl Net {
         payload: Vec<u8>,
     ) -> Result<(), SendRefused> {
         self.inner.registry.send(peer, Outgoing { capability, code, payload })
+    }
+
+    /// Reads nothing from a peer before then: it sends more than is wanted. The latest word counts, and one in the past
+    /// ends the pause. What was read already still comes, of one read at most. Whoever defers for longer than a second at
+    /// a time makes the peer look dead.
+    pub fn defer(&self, peer: PeerId, until: Mono) {
+        self.inner.registry.defer(peer, until);
     }
 
     /// Ends a link, after what was queued for it. An unknown peer is gone already.

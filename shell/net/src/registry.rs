@@ -124,6 +124,12 @@ impl Registry {
         }
     }
 
+    pub(crate) fn defer(&self, peer: PeerId, until: Mono) {
+        if let Some(link) = self.lock().links.get(&peer.0) {
+            link.mailbox.defer(until);
+        }
+    }
+
     pub(crate) fn peers(&self) -> Vec<PeerView> {
         let now = self.clock.now();
         let state = self.lock();
@@ -324,6 +330,13 @@ impl Slot {
             }
             Ok(())
         })
+    }
+
+    /// Whether the peer is static or trusted.
+    pub(crate) fn is_exempt(&self) -> bool {
+        let now = self.registry.clock.now();
+        let peers = self.registry.lock().peers.peers(now);
+        peers.iter().any(|peer| peer.link == self.link && (peer.fixed || peer.trusted))
     }
 
     /// The peer answered a ping.

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
+use undertone_base::Mono;
 use undertone_devp2p::limits::{HANDSHAKE_TIMEOUT, READ_TIMEOUT};
 use undertone_devp2p::{Closed, Endpoint, Enode, Host, WireError};
-use undertone_net::{LinkEnd, NetConfig, limits};
+use undertone_net::{LinkEnd, NetConfig, NetEvent, limits};
 
 use crate::raw::{Auth, EMPTY, FIRST, HELLO, Raw, compress, connect, packet, rest, secret};
-use crate::{by_hand, config};
+use crate::{Node, by_hand, config};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -211,4 +212,44 @@ async fn all_of_many_silent_connections_are_shed_together() {
     }
     assert_eq!(bob.links(), 0);
     bob.stop().await;
+}
+
+/// Whoever is deferred is not read until then, is written to meanwhile, and keeps its link; the others are read.
+#[tokio::test(start_paused = true)]
+async fn a_deferred_peer_waits_and_no_other_does() {
+    let (mut bob, hand) = by_hand(config(2)).await;
+    let mut flooder = Node::start(NetConfig { static_peers: vec![bob.net.enode()], ..config(1) }).await;
+    let (to_bob, to_flooder) = (flooder.connected().await, bob.connected().await);
+    let honest = Node::start(NetConfig { static_peers: vec![bob.net.enode()], ..config(3) }).await;
+    let honest_at_bob = bob.connected().await;
+
+    let until = Mono::ZERO.after(Duration::from_secs(1));
+    bob.net.defer(to_flooder, until);
+    flooder.net.send(to_bob, 0, 1, b"flood".to_vec()).unwrap();
+    bob.net.send(to_flooder, 0, 2, b"written all the same".to_vec()).unwrap();
+    assert_eq!(flooder.message().await.1, b"written all the same");
+    let to = honest.net.peers()[0].peer;
+    honest.net.send(to, 0, 1, b"from another".to_vec()).unwrap();
+    let from = loop {
+        if let NetEvent::Message { peer, payload, .. } = bob.next().await {
+            assert_eq!(payload, b"from another");
+            break peer;
+        }
+    };
+    assert_eq!(from, honest_at_bob);
+    hand.pass(Duration::from_millis(999)).await;
+    assert!(
+        !std::iter::from_fn(|| bob.events.try_recv().ok()).any(|e| matches!(e, NetEvent::Message { .. }))
+    );
+    hand.pass(Duration::from_millis(2)).await;
+    assert_eq!(bob.message().await, (1, b"flood".to_vec()));
+
+    // A word that is over already ends the pause.
+    bob.net.defer(to_flooder, Mono::ZERO.after(Duration::from_secs(3_600)));
+    bob.net.defer(to_flooder, Mono::ZERO);
+    flooder.net.send(to_bob, 0, 1, b"again".to_vec()).unwrap();
+    assert_eq!(bob.message().await, (1, b"again".to_vec()));
+    for node in [flooder, honest, bob] {
+        node.stop().await;
+    }
 }
