@@ -15,6 +15,7 @@
 //!                               m/43'/60'/1581'/0'/0       │       m/44'/60'/0'/0/i
 //!                          ┌───────────────────────────────┴───────────────┐
 //!                       ChatKey ──► keystore::seal ──► key file         WalletKey
+//!                          │     └► backup::Backup::seal ──► backup file
 //!                          │              keystore::KeyFile::open ◄── geth, status-go
 //!                          └─ public ──► key_text (0x04…, 0x02…, zQ3sh…), Address
 //!                               │  └───► three_word_name, Identicon, EmojiHash, ColourRing, SafetyCode
@@ -51,7 +52,9 @@
 
 mod address;
 mod alias;
+pub mod backup;
 mod colour;
+mod diagnosis;
 mod emoji_hash;
 mod extended;
 mod identicon;
@@ -71,6 +74,7 @@ mod safety_code;
 pub use address::{Address, AddressError, KeyUid};
 pub use alias::three_word_name;
 pub use colour::{ColourRing, Segment, colour_id};
+pub use diagnosis::{Diagnosis, NEAREST, Reading};
 pub use emoji_hash::EmojiHash;
 pub use extended::{ExtendedKey, ExtendedKeyError};
 pub use identicon::Identicon;

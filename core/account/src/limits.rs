@@ -37,6 +37,9 @@ pub const SALT_BYTES: usize = 256;
 /// Longest ciphertext of a key file, bytes. The longest known, the extended key text, has 111.
 pub const CIPHERTEXT_BYTES: usize = 256;
 
+/// Largest backup file, bytes. Our choice: a million messages of an ordinary length.
+pub const BACKUP_BYTES: usize = 512 << 20;
+
 /// Longest link that is looked at, bytes. Our choice: what browsers and messengers pass on without cutting.
 pub const LINK_BYTES: usize = 2_048;
 

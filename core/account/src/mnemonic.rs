@@ -287,7 +287,7 @@ impl Bits {
 }
 
 /// NFKD, lower case, words with one blank between them.
-fn clean(text: &str) -> Result<Zeroizing<String>, MnemonicError> {
+pub(crate) fn clean(text: &str) -> Result<Zeroizing<String>, MnemonicError> {
     bounded(text)?;
     let lower = collect(text.nfkd().flat_map(char::to_lowercase));
     let mut out = Zeroizing::new(String::with_capacity(lower.len()));

@@ -57,6 +57,17 @@ impl ScryptParams {
     pub const fn p(&self) -> u32 {
         self.p
     }
+
+    /// The 32 bytes. Slow.
+    pub(crate) fn derive(&self, password: &str, salt: &[u8]) -> Secret<32> {
+        Secret::fill(|out| {
+            #[expect(clippy::expect_used, reason = "ScryptParams allows only what scrypt takes")]
+            scrypt::Params::new(self.log_n, self.r, self.p)
+                .ok()
+                .and_then(|params| scrypt::scrypt(password.as_bytes(), salt, &params, out).ok())
+                .expect("parameters within the limits");
+        })
+    }
 }
 
 impl Default for ScryptParams {
@@ -133,13 +144,7 @@ impl Kdf {
     pub(super) fn derive(&self, password: &str) -> Secret<32> {
         match self {
             Self::Pbkdf2 { rounds, salt } => pbkdf2_sha256(password.as_bytes(), salt, *rounds),
-            Self::Scrypt { params, salt } => Secret::fill(|out| {
-                #[expect(clippy::expect_used, reason = "ScryptParams allows only what scrypt takes")]
-                scrypt::Params::new(params.log_n, params.r, params.p)
-                    .ok()
-                    .and_then(|params| scrypt::scrypt(password.as_bytes(), salt, &params, out).ok())
-                    .expect("parameters within the limits");
-            }),
+            Self::Scrypt { params, salt } => params.derive(password, salt),
         }
     }
 }

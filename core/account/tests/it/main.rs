@@ -6,8 +6,10 @@
     reason = "a failed expectation is a failed test, also in the helpers of tests"
 )]
 
+mod backup;
 mod codes;
 mod derivation;
+mod diagnosis;
 mod errors;
 mod key_text;
 mod keystore;
