@@ -190,6 +190,11 @@ impl<M: Machine> Sim<M> {
         self.net.set_skew(node, millis);
     }
 
+    /// Lets a node read its links slowly: whoever sends to it waits.
+    pub fn set_reading(&mut self, node: NodeId, kib_per_s: u32) {
+        self.net.set_reading(node, kib_per_s);
+    }
+
     /// Between these times nothing passes between the nodes of `side` and the others.
     pub fn partition(&mut self, from: Mono, until: Mono, side: &[NodeId]) {
         self.net.partition(from, until, side);

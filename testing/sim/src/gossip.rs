@@ -13,6 +13,9 @@
 //! | `latency_*_ms` | from the post to the arrival at each node, by the true time |
 //! | `hop_*_ms`, `hops_*` | the last hop of each arrival, by the true time, and how many there were |
 //! | `pool_*_most` | the fullest pool of an honest node: envelopes and KiB of them |
+//! | `queued_kib_most` | the most that waited at one honest node for busy links, in KiB |
+//! | `ignored_packets` | packets without a meaning that honest nodes got, when there are liars |
+//! | `did_*` | how often the liars of each kind ([`Attack`]) did what they do |
 //! | `refused_early`, `refused_expired`, `evicted` | what honest engines counted, all together |
 //! | `drops_of_honest`, `drops_of_liars` | links that honest nodes ended for a fault, by whose other end it was |
 //! | `resets`, `links` | links that broke, links that came up |
@@ -23,5 +26,6 @@ mod measure;
 mod node;
 mod run;
 
+pub use self::liar::Attack;
 pub use self::node::Post;
 pub use self::run::run;

@@ -30,7 +30,7 @@
 //! - [`engine::Sim::log`] is a digest over everything that was dispatched, bytes included: equal logs, equal runs.
 //!
 //! # Adding a scenario
-//! Of [`gossip`] or [`discovery`]: a file in `scenarios/`, a test that names it (or `size = "large"`), then
+//! Of [`gossip`], [`mixed`], [`spy`], [`usage`] or [`discovery`]: a file in `scenarios/`, a test that names it (or `size = "large"`), then
 //! `cargo xtask sim --bless NAME`, which writes `baseline/NAME.toml`; both are committed. Of something else: implement
 //! [`engine::Machine`] for it and for its liars (one enum over both), a module beside those that puts them into a
 //! [`layout::Layout`] and measures, and its own [`scenario::Family`].
@@ -49,9 +49,13 @@
 #![warn(missing_docs)]
 
 pub mod discovery;
+mod endpoint;
 pub mod engine;
 mod figures;
 pub mod gossip;
 pub mod layout;
+pub mod mixed;
 pub mod report;
 pub mod scenario;
+pub mod spy;
+pub mod usage;

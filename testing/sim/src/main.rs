@@ -73,8 +73,9 @@ fn one(scenario: &Scenario) -> Report {
     let start = Instant::now();
     let report = scenario.run();
     let seconds = start.elapsed().as_secs_f64();
+    let width = report.figures.iter().map(|figure| figure.name.len()).max().unwrap_or(0);
     for figure in &report.figures {
-        println!("  {:<24} {:>14.3}", figure.name, figure.value);
+        println!("  {:<width$} {:>14.3}", figure.name, figure.value);
     }
     println!("  log {:?}", report.log);
     println!("  took {seconds:.1} s on one core{}", memory(scenario.nodes));

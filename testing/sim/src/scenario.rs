@@ -9,8 +9,11 @@ use undertone_whisper::Pow;
 
 use crate::discovery::{self, DiscoveryPlan};
 use crate::engine::LinkProfile;
-use crate::gossip;
+use crate::gossip::{self, Attack};
+use crate::mixed::{self, MixedPlan};
 use crate::report::Report;
+use crate::spy::{self, SpyPlan};
+use crate::usage::{self, UsagePlan};
 
 /// Most nodes of a scenario. Our choice: ten times what row B14 asks.
 pub const MAX_NODES: u32 = 10_000;
@@ -62,10 +65,16 @@ pub enum Family {
     Discovery(DiscoveryPlan),
     /// Whisper relays.
     Gossip(GossipPlan),
+    /// Whisper, Waku and bridges.
+    Mixed(MixedPlan),
+    /// Relays and clients, and observers among them.
+    Spy(SpyPlan),
+    /// Clients and their relays.
+    Usage(UsagePlan),
 }
 
 /// What relays are given to do.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GossipPlan {
     /// What honest nodes post.
@@ -73,9 +82,12 @@ pub struct GossipPlan {
     /// Smaller pools than a node has by itself.
     #[serde(default)]
     pub pool: PoolPlan,
-    /// What hostile nodes do; without it they only listen.
+    /// How fast hostile nodes do it; without it they only listen.
     #[serde(default)]
     pub flood: FloodPlan,
+    /// What hostile nodes do, each one thing in turn.
+    #[serde(default = "GossipPlan::attacks")]
+    pub attacks: Vec<Attack>,
 }
 
 /// Where a scenario runs.
@@ -151,8 +163,8 @@ pub struct ChurnPlan {
     pub down_ms: u32,
 }
 
-/// Envelopes that each hostile node makes and gives to all its peers; it relays nothing. They are valid and of the
-/// least work that is accepted.
+/// What each hostile node makes and gives to all its peers; it relays nothing. Envelopes are of the least work that is
+/// accepted.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FloodPlan {
@@ -198,6 +210,9 @@ impl Scenario {
         match &self.family {
             Family::Discovery(plan) => discovery::run(self, plan),
             Family::Gossip(plan) => gossip::run(self, plan),
+            Family::Mixed(plan) => mixed::run(self, plan),
+            Family::Spy(plan) => spy::run(self, plan),
+            Family::Usage(plan) => usage::run(self, plan),
         }
     }
 
@@ -222,13 +237,21 @@ impl Scenario {
         match &self.family {
             Family::Discovery(plan) => plan.check(self),
             Family::Gossip(plan) => plan.check(self),
+            Family::Mixed(plan) => plan.check(self),
+            Family::Spy(plan) => plan.check(self),
+            Family::Usage(plan) => plan.check(self),
         }
     }
 }
 
 impl GossipPlan {
+    fn attacks() -> Vec<Attack> {
+        vec![Attack::Flood]
+    }
+
     fn check(&self, scenario: &Scenario) -> Result<()> {
         let (traffic, flood) = (self.traffic, self.flood);
+        ensure!(!self.attacks.is_empty(), "liars do something");
         ensure!(scenario.degree >= 2, "relays need links");
         ensure!(traffic.data_bytes >= 8 && traffic.ttl > 0, "traffic needs data and a life");
         ensure!(traffic.envelopes > 0 && traffic.seconds > 0, "traffic needs envelopes and time");

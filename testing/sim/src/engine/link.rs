@@ -74,9 +74,9 @@ impl LinkProfile {
         1_000
     }
 
-    /// How long the wire is busy with so many bytes.
-    pub(super) fn busy(&self, bytes: usize) -> Duration {
-        let Some(kib) = self.kib_per_s else { return Duration::ZERO };
+    /// How long the wire is busy with so many bytes, when they go to somebody who reads so many KiB a second.
+    pub(super) fn busy(&self, bytes: usize, reads: Option<u32>) -> Duration {
+        let Some(kib) = self.kib_per_s.into_iter().chain(reads).min() else { return Duration::ZERO };
         let rate = u64::from(kib.max(1)) * 1_024;
         Duration::from_nanos((bytes as u64).saturating_mul(1_000_000_000) / rate)
     }

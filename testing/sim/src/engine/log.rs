@@ -23,6 +23,15 @@ impl Log {
         self.entries
     }
 
+    /// The digest of this run and then another.
+    #[must_use]
+    pub(crate) fn then(mut self, other: Self) -> Self {
+        let [a, b] = other.lanes;
+        self.entry([a, b, other.entries, 0], &[]);
+        self.entries += other.entries - 1;
+        self
+    }
+
     pub(super) fn entry(&mut self, words: [u64; 4], bytes: &[u8]) {
         self.entries += 1;
         for word in words {

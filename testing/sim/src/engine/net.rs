@@ -147,6 +147,8 @@ struct Place {
     /// When it starts for the first time, if that is later.
     late: Option<Mono>,
     skew_ms: i64,
+    /// KiB a second that it reads from a link; all that comes when absent.
+    reads: Option<u32>,
     rng: ChaCha20Rng,
     edges: Vec<u32>,
     /// The timer in the queue that counts.
@@ -192,6 +194,7 @@ impl<C> Net<C> {
             online: false,
             late: None,
             skew_ms: 0,
+            reads: None,
             rng: stream(u64::from(node) + 1),
             edges: Vec::new(),
             armed: None,
@@ -263,6 +266,12 @@ impl<C> Net<C> {
     pub(super) fn set_skew(&mut self, node: NodeId, millis: i64) {
         if let Some(place) = self.places.get_mut(node.index()) {
             place.skew_ms = millis;
+        }
+    }
+
+    pub(super) fn set_reading(&mut self, node: NodeId, kib_per_s: u32) {
+        if let Some(place) = self.places.get_mut(node.index()) {
+            place.reads = Some(kib_per_s);
         }
     }
 
@@ -497,7 +506,8 @@ impl<C> Net<C> {
         if !self.stands(link) {
             return Taken::Never;
         }
-        let (now, busy, resets) = (self.now, self.profile.busy(bytes.len()), self.profile.reset);
+        let reads = self.peer(from, link).and_then(|to| self.places.get(to.index())?.reads);
+        let (now, busy, resets) = (self.now, self.profile.busy(bytes.len(), reads), self.profile.reset);
         let jitter = self.jitter();
         let breaks = resets > 0.0 && self.rng.chance(resets);
         let Some(edge) = self.edge_mut(link.edge()) else { return Taken::Never };

@@ -153,6 +153,18 @@ fn a_slow_link_says_when_it_took_what() {
 }
 
 #[test]
+fn who_reads_slowly_is_waited_for_by_its_peers_alone() {
+    let mut sim = sim("latency_ms = [20, 20]\nreconnect_ms = 0", 3);
+    sim.link(A, B);
+    sim.link(B, NodeId(2));
+    sim.set_reading(A, 2);
+    sim.command(at(1_000), B, Do::Send { count: 2, bytes: 1_024 });
+    let seen = seen(&mut sim, 9_000, B);
+    let sent: Vec<u64> = seen.iter().filter(|(_, saw)| *saw == Saw::Sent).map(|(time, _)| *time).collect();
+    assert_eq!(sent, [1_500, 2_000], "to A; to the third node at once");
+}
+
+#[test]
 fn a_reset_loses_what_is_under_way_and_the_link_comes_back() {
     let mut sim = sim("latency_ms = [20, 20]\nreconnect_ms = 300\nreset = 1.0", 2);
     sim.link(A, B);
@@ -321,4 +333,7 @@ fn the_log_sees_every_byte() {
     });
     digests[1].entry([0; 4], b"");
     assert_ne!(digests[0], digests[1]);
+    let both = digests[0].then(digests[1]);
+    assert_ne!(both, digests[1].then(digests[0]));
+    assert_eq!(both.entries(), 3);
 }

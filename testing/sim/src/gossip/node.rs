@@ -1,15 +1,17 @@
 //! The nodes of a gossip network.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use undertone_base::Mono;
 use undertone_whisper::pow::{Search, SearchStep};
 use undertone_whisper::wire::PacketCode;
 use undertone_whisper::{
-    Config, EnvelopeHash, Event, Header, Input, PeerId, Pow, Stats, Topic, Transmit, Whisper,
+    Config, EnvelopeHash, Event, Header, Input, Link, PeerId, Pow, Protocol, Stats, Topic, Transmit, Whisper,
 };
 
 use rand_core::Rng as _;
 
-use super::liar::Flooder;
+use super::liar::Liar;
 use crate::engine::{Cx, From, LinkChange, LinkId, Machine, NodeId, Taken};
 
 /// All that honest nodes post is on this topic.
@@ -17,9 +19,9 @@ pub(super) const TOPIC: Topic = Topic::from_bytes([0xcd, 0x42, 0x37, 0x60]);
 
 /// A node, honest or not.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are relays")]
+#[expect(clippy::large_enum_variant, reason = "most are relays")]
 pub(super) enum Node {
-    Flooder(Flooder),
+    Liar(Liar),
     Relay(Relay),
 }
 
@@ -50,6 +52,8 @@ pub(super) struct Counted {
     pub(super) bytes: u64,
     pub(super) pool_envelopes: usize,
     pub(super) pool_bytes: usize,
+    /// The most bytes that waited for links that were busy.
+    pub(super) queued: usize,
 }
 
 /// The engine, joined to links as the shell joins it to sockets.
@@ -57,15 +61,15 @@ pub(super) struct Counted {
 pub(super) struct Relay {
     config: Config,
     engine: Whisper,
+    /// By link that is busy: the sizes of the packets that wait for it.
+    waiting: BTreeMap<LinkId, VecDeque<usize>>,
     counted: Counted,
 }
 
 impl Relay {
-    pub(super) const fn new(config: Config) -> Self {
+    pub(super) fn new(config: Config) -> Self {
         let engine = Whisper::new(&config);
-        let counted =
-            Counted { stats: engine.stats(), posted: 0, bytes: 0, pool_envelopes: 0, pool_bytes: 0 };
-        Self { config, engine, counted }
+        Self { config, engine, waiting: BTreeMap::new(), counted: Counted::default() }
     }
 
     pub(super) fn counted(&self) -> Counted {
@@ -94,8 +98,14 @@ impl Relay {
         }
         while let Some(out) = self.engine.poll_transmit(now) {
             match out {
-                Transmit::Packet { peer, code, body } => {
-                    let taken = cx.send(LinkId::from_number(peer.0), frame(code, body));
+                Transmit::Defer { .. } => {}
+                Transmit::Packet { peer, code, body, .. } => {
+                    let link = LinkId::from_number(peer.0);
+                    let bytes = body.len() + 1;
+                    let taken = cx.send(link, frame(code, body));
+                    if taken == Taken::Later {
+                        self.wait(link, bytes);
+                    }
                     if code == PacketCode::MESSAGES && taken == Taken::Now {
                         let _no_fault = self.engine.handle(now, Input::Sent(peer));
                     }
@@ -111,8 +121,23 @@ impl Relay {
         }
     }
 
+    /// A link is busy: what it was given waits there.
+    fn wait(&mut self, link: LinkId, bytes: usize) {
+        self.waiting.entry(link).or_default().push_back(bytes);
+        let queued = self.waiting.values().flatten().sum();
+        self.counted.queued = self.counted.queued.max(queued);
+    }
+
+    /// A link took what waited longest.
+    fn took(&mut self, link: LinkId) {
+        if let Some(sizes) = self.waiting.get_mut(&link) {
+            sizes.pop_front();
+        }
+    }
+
     fn start(&mut self) {
         self.counted = self.counted();
+        self.waiting.clear();
         self.engine = Whisper::new(&self.config);
     }
 
@@ -143,41 +168,49 @@ impl Machine for Node {
 
     fn on_start(&mut self, cx: &mut Cx<'_, Self>) {
         match self {
-            Self::Flooder(flooder) => flooder.start(cx),
+            Self::Liar(liar) => liar.start(cx),
             Self::Relay(relay) => relay.start(),
         }
     }
 
     fn on_link(&mut self, cx: &mut Cx<'_, Self>, link: LinkId, change: LinkChange) {
         match (self, change) {
-            (Self::Flooder(flooder), _) => flooder.link(cx, link, change),
+            (Self::Liar(liar), _) => liar.link(cx, link, change),
             (Self::Relay(relay), LinkChange::Up) => {
-                relay.input(cx, Input::Connected(PeerId(link.number())));
+                relay.input(cx, Input::Connected(Link::whisper(PeerId(link.number()))));
             }
             (Self::Relay(relay), LinkChange::Down) => {
+                relay.waiting.remove(&link);
                 relay.input(cx, Input::Disconnected(PeerId(link.number())));
             }
         }
     }
 
     fn on_message(&mut self, cx: &mut Cx<'_, Self>, from: From, bytes: &[u8]) {
-        if let (Self::Relay(relay), From::Link(link), Some((code, body))) = (self, from, bytes.split_first())
-        {
-            relay.counted.bytes += bytes.len() as u64;
-            let code = PacketCode(u64::from(*code));
-            relay.input(cx, Input::Packet { peer: PeerId(link.number()), code, body });
+        match (self, from, bytes.split_first()) {
+            (Self::Liar(liar), From::Link(link), _) => liar.message(cx, link, bytes),
+            (Self::Relay(relay), From::Link(link), Some((code, body))) => {
+                relay.counted.bytes += bytes.len() as u64;
+                let code = PacketCode(u64::from(*code));
+                relay.input(
+                    cx,
+                    Input::Packet { peer: PeerId(link.number()), protocol: Protocol::Whisper, code, body },
+                );
+            }
+            _ => {}
         }
     }
 
     fn on_sent(&mut self, cx: &mut Cx<'_, Self>, link: LinkId) {
         if let Self::Relay(relay) = self {
+            relay.took(link);
             relay.input(cx, Input::Sent(PeerId(link.number())));
         }
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_, Self>) {
         match self {
-            Self::Flooder(flooder) => flooder.timer(cx),
+            Self::Liar(liar) => liar.timer(cx),
             Self::Relay(relay) => {
                 relay.engine.handle_timeout(cx.now());
                 relay.drive(cx);
@@ -193,7 +226,7 @@ impl Machine for Node {
 
     fn poll_timeout(&self) -> Option<Mono> {
         match self {
-            Self::Flooder(flooder) => flooder.poll_timeout(),
+            Self::Liar(liar) => liar.poll_timeout(),
             Self::Relay(relay) => relay.engine.poll_timeout(),
         }
     }
@@ -209,5 +242,7 @@ pub(super) const fn sum(a: &Stats, b: &Stats) -> Stats {
     all.expired += b.expired;
     all.relayed += b.relayed;
     all.bundles += b.bundles;
+    all.ignored_packets += b.ignored_packets;
+    all.unacceptable += b.unacceptable;
     all
 }

@@ -1,12 +1,12 @@
 //! From a scenario to a report.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use undertone_whisper::{Config, Pow, Watch};
 
-use super::liar::Flooder;
+use super::liar::{Attack, Liar, SLOW_KIB};
 use super::measure::Measure;
 use super::node::{Counted, Node, Post, Relay};
 use crate::engine::{NodeId, Rolls as _, Sim};
@@ -21,6 +21,9 @@ const FIRST_POST: u32 = 3;
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, plan: &GossipPlan) -> Report {
     let Layout { mut sim, mut rng, skewed, .. } = Layout::new(scenario, machines(scenario, plan));
+    for node in slow(sim.machines()) {
+        sim.set_reading(node, SLOW_KIB);
+    }
     post(scenario, &plan.traffic, &mut sim, &mut rng);
     let mut measure = Measure::new(scenario.nodes as usize, scenario.honest());
     sim.run(second(scenario.seconds), |at, node, told| measure.observe(at, node, told));
@@ -36,9 +39,15 @@ fn machines(scenario: &Scenario, plan: &GossipPlan) -> Vec<Node> {
         ..normal
     };
     let relay = |_| Node::Relay(Relay::new(config));
-    let flooder = |_| Node::Flooder(Flooder::new(plan.flood));
+    let attacks = plan.attacks.iter().copied().cycle();
+    let liar = |(_, attack)| Node::Liar(Liar::new(attack, plan.flood));
     let honest = scenario.honest();
-    (0..honest).map(relay).chain((honest..scenario.nodes).map(flooder)).collect()
+    (0..honest).map(relay).chain((honest..scenario.nodes).zip(attacks).map(liar)).collect()
+}
+
+fn slow(machines: &[Node]) -> Vec<NodeId> {
+    let slow = |node: &Node| matches!(node, Node::Liar(liar) if liar.attack() == Attack::Slow);
+    (0..).map(NodeId).zip(machines).filter(|(_, node)| slow(node)).map(|(node, _)| node).collect()
 }
 
 fn post(scenario: &Scenario, plan: &TrafficPlan, sim: &mut Sim<Node>, rng: &mut ChaCha20Rng) {
@@ -71,26 +80,34 @@ fn delivery(measure: &Measure, honest: u32, skewed: &BTreeSet<NodeId>) -> [(u64,
     pairs
 }
 
-/// What honest nodes counted: sums, and the fullest pool; and how many envelopes liars made.
-fn count(sim: &Sim<Node>) -> (Counted, u64) {
-    let (mut all, mut junk) = (Counted::default(), 0);
+/// What liars did, by kind, and how many envelopes they made that honest nodes may accept.
+fn harm(sim: &Sim<Node>) -> (BTreeMap<Attack, u64>, u64) {
+    let (mut did, mut junk) = (BTreeMap::new(), 0);
     for node in sim.machines() {
-        let one = match node {
-            Node::Flooder(flooder) => {
-                junk += flooder.made();
-                continue;
-            }
-            Node::Relay(relay) => relay.counted(),
-        };
+        if let Node::Liar(liar) = node {
+            *did.entry(liar.attack()).or_default() += liar.did();
+            junk += liar.made();
+        }
+    }
+    (did, junk)
+}
+
+/// What honest nodes counted: sums, and the fullest of each.
+fn count(sim: &Sim<Node>) -> Counted {
+    let mut all = Counted::default();
+    for node in sim.machines() {
+        let Node::Relay(relay) = node else { continue };
+        let one = relay.counted();
         all = Counted {
             stats: super::node::sum(&all.stats, &one.stats),
             posted: all.posted + one.posted,
             bytes: all.bytes + one.bytes,
             pool_envelopes: all.pool_envelopes.max(one.pool_envelopes),
             pool_bytes: all.pool_bytes.max(one.pool_bytes),
+            queued: all.queued.max(one.queued),
         };
     }
-    (all, junk)
+    all
 }
 
 fn report(scenario: &Scenario, sim: &Sim<Node>, mut measure: Measure, skewed: &BTreeSet<NodeId>) -> Report {
@@ -98,7 +115,7 @@ fn report(scenario: &Scenario, sim: &Sim<Node>, mut measure: Measure, skewed: &B
     const SOME: Slack = Slack::Relative(0.1);
     let honest = scenario.honest();
     let [right, to_skewed, from_skewed] = delivery(&measure, honest, skewed);
-    let (all, junk) = count(sim);
+    let (all, (did, junk)) = (count(sim), harm(sim));
     let (stats, traffic) = (all.stats, sim.traffic());
     let received = stats.accepted.saturating_sub(all.posted);
     for list in [&mut measure.latency, &mut measure.hop, &mut measure.hops] {
@@ -131,6 +148,13 @@ fn report(scenario: &Scenario, sim: &Sim<Node>, mut measure: Measure, skewed: &B
     report.put("evicted", ratio(stats.evicted, 1), SOME);
     report.put("drops_of_honest", ratio(measure.drops_of_honest, 1), Slack::Absolute(0.0));
     report.put("drops_of_liars", ratio(measure.drops_of_liars, 1), SOME);
+    if !did.is_empty() {
+        report.put("queued_kib_most", ratio(all.queued as u64, 1_024), SOME);
+        report.put("ignored_packets", ratio(stats.ignored_packets, 1), SOME);
+    }
+    for (attack, count) in did {
+        report.put(attack.figure(), ratio(count, 1), SOME);
+    }
     report.put("resets", ratio(traffic.resets, 1), SOME);
     report.put("links", ratio(traffic.links, 1), SOME);
     report.put("virtual_packets", ratio(traffic.packets, 1), SOME);

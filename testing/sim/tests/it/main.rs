@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 use undertone_sim::report::Report;
-use undertone_sim::scenario::{Scenario, Size};
+use undertone_sim::scenario::{Family, Scenario, Size};
 
 fn scenario(name: &str) -> Scenario {
     Scenario::all().unwrap().into_iter().find(|scenario| scenario.name == name).unwrap()
@@ -38,6 +38,40 @@ fn a_partition_heals() {
 fn honest_envelopes_outlive_a_flood() {
     let report = check("flood");
     assert!(report.value("evicted") > Some(0.0), "the pools overflowed");
+}
+
+#[test]
+fn honest_traffic_flows_under_every_attack_at_once() {
+    let report = check("siege");
+    assert!(report.value("drops_of_liars") > Some(0.0), "who sends what is no list is dropped");
+}
+
+#[test]
+fn observers_among_the_relays_guess_who_said_it() {
+    let report = check("spy");
+    let named =
+        |policy: &str, percent: u32| report.value(&format!("named_{policy}_relay_{percent}")).unwrap();
+    assert!(named("fast", 20) > named("fast", 5), "more observers see more");
+}
+
+#[test]
+fn what_a_client_receives_in_a_day_beside_the_published_model() {
+    check("usage_20");
+}
+
+#[test]
+fn whisper_and_waku_reach_each_other_over_bridges_without_loops() {
+    check("mixed");
+}
+
+#[test]
+fn without_bridges_whisper_and_waku_stay_apart() {
+    let mut scenario = scenario("mixed");
+    let Family::Mixed(plan) = &mut scenario.family else { panic!("a mixed network") };
+    plan.bridging = false;
+    let report = scenario.run();
+    assert_eq!(report.value("delivery_across"), Some(0.0));
+    assert_eq!(report.value("taken_twice"), Some(0.0));
 }
 
 #[test]
@@ -84,12 +118,13 @@ fn nothing_is_left_out() {
     let (small, large): (Vec<_>, Vec<_>) =
         Scenario::all().unwrap().into_iter().partition(|scenario| scenario.size == Size::Small);
     let names: Vec<&str> = small.iter().map(|scenario| scenario.name.as_str()).collect();
-    let gossip = ["churn", "clean_20", "flood", "partition", "resets_100", "skew"];
+    let gossip = ["churn", "clean_20", "flood", "partition", "resets_100", "siege", "skew"];
+    let transport = ["mixed", "spy", "usage_20"];
     let discovery = ["company_100", "find_100", "find_500", "find_halves", "friends_100"];
-    let mut tested: Vec<&str> = gossip.into_iter().chain(discovery).collect();
+    let mut tested: Vec<&str> = gossip.into_iter().chain(discovery).chain(transport).collect();
     tested.sort_unstable();
     assert_eq!(names, tested);
-    assert_eq!(large.len(), 4);
+    assert_eq!(large.len(), 7);
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("baseline");
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), small.len() + large.len());
 }
@@ -99,6 +134,30 @@ fn same_seed_same_run() {
     let mut scenario = scenario("resets_100");
     scenario.nodes = 30;
     twice(scenario);
+}
+
+#[test]
+fn same_seed_same_observers() {
+    let mut scenario = scenario("spy");
+    scenario.nodes = 20;
+    scenario.seconds = 15;
+    let Family::Spy(plan) = &mut scenario.family else { panic!("a network with observers") };
+    (plan.worlds, plan.relays, plan.envelopes) = (2, 14, 10);
+    twice(scenario);
+}
+
+#[test]
+fn same_seed_same_usage() {
+    let mut scenario = scenario("usage_20");
+    scenario.seconds = 200;
+    let Family::Usage(plan) = &mut scenario.family else { panic!("clients and relays") };
+    (plan.window, plan.topics) = (180, 5);
+    twice(scenario);
+}
+
+#[test]
+fn same_seed_same_mixed_network() {
+    twice(scenario("mixed"));
 }
 
 #[test]
