@@ -164,6 +164,9 @@ pub enum Progress {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
+    /// Nobody took it while it lived, and whoever said why found its time wrong: our clock, or theirs.
+    #[error("refused for its time: a clock is wrong")]
+    Clock,
     /// Nobody took it while it lived.
     #[error("nobody took it while it lived")]
     Expired,

@@ -4,24 +4,30 @@ mod announce;
 mod bundle;
 mod confirm;
 mod direct;
+mod flush;
 mod io;
 mod link;
 mod packet;
+mod rates;
 mod receive;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use undertone_base::{Mono, Now};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use undertone_base::{Mono, Now, Secret};
 
 use self::announce::Told;
 pub use self::confirm::{AckId, Confirm};
+pub use self::flush::FlushPolicy;
 pub use self::io::{Bridge, Config, Event, Fault, Input, Refusal, Requests, Stats, Transmit, Watch};
 use crate::Topic;
 use crate::dialect::{Protocol, Protocols};
 use crate::envelope::{Envelope, EnvelopeHash};
 use crate::peer::{Peer, PeerId, Wishes};
 use crate::pool::{Pool, Removed};
+use crate::rate::RateLimiter;
 use crate::skew::{ClockSample, FirstSeen};
 use crate::wire::{PacketCode, PacketFault, Status, waku};
 
@@ -34,6 +40,9 @@ pub struct Whisper {
     protocols: Protocols,
     bridge: Bridge,
     requests: Requests,
+    flush: FlushPolicy,
+    rng: ChaCha20Rng,
+    rates: RateLimiter,
     wishes: Wishes,
     told: Told,
     watch: Watch,
@@ -57,11 +66,20 @@ pub struct Whisper {
 impl Whisper {
     /// A machine without peers and envelopes.
     pub fn new(config: &Config) -> Self {
+        Self::with_seed(config, &Secret::new([0; 32]))
+    }
+
+    /// As [`Whisper::new`], with randomness for [`FlushPolicy::Blended`]: whoever knows the seed knows when each peer is
+    /// served, so it must be fresh in every run.
+    pub fn with_seed(config: &Config, seed: &Secret<32>) -> Self {
         let wishes = Wishes::new(config);
         Self {
             protocols: config.protocols,
             bridge: config.bridge,
             requests: config.requests,
+            flush: config.flush,
+            rng: ChaCha20Rng::from_seed(*seed.expose()),
+            rates: RateLimiter::new(config.packet_limits, config.byte_limits),
             told: Told::new(config.bloom, wishes.waku_status()),
             wishes,
             watch: config.watch,
@@ -100,8 +118,9 @@ impl Whisper {
             Input::Post(envelope) => self.post(now, &envelope)?,
             Input::Durable(ack) => self.durable(ack),
             Input::SendDirect { peer, envelopes } => self.send_direct(peer, &envelopes),
-            Input::Sent(peer) => self.sent(peer),
+            Input::Sent(peer) => self.sent(now, peer),
             Input::SetBloom(bloom) => self.set_bloom(now, bloom),
+            Input::SetLimits { packets, bytes } => self.set_limits(packets, bytes),
             Input::SetMinPow(pow) => self.set_min_pow(now, pow),
             Input::SetTopics(topics) => self.set_topics(now, topics),
             Input::Subscribe(topic) => *self.topics.entry(topic).or_default() += 1,
@@ -126,7 +145,7 @@ impl Whisper {
             self.left_pool(gone);
         }
         if self.pool.release(secs) {
-            self.wake_all();
+            self.wake_all(now);
         }
         if self.told.due.is_some_and(|due| due <= now.mono) {
             self.tell(now);
@@ -144,8 +163,9 @@ impl Whisper {
                 let (again, due) = (side.rescan(now.mono), side.is_due(secs));
                 wake |= again || due;
             }
+            self.flush_due(now, id);
             if wake {
-                self.wake(id);
+                self.wake(now, id);
             }
         }
     }
@@ -235,7 +255,7 @@ impl Whisper {
             self.stats.evicted += 1;
             self.left_pool(gone);
         }
-        self.wake_all();
+        self.wake_all(now);
     }
 
     fn left_pool(&mut self, gone: Removed) {
@@ -244,14 +264,16 @@ impl Whisper {
         }
         if gone.origin.is_local() {
             self.events.push_back(Event::Ended(gone.envelope.hash()));
+        } else if self.watch == Watch::Traffic {
+            self.events.push_back(Event::Expired(gone.envelope.hash()));
         }
     }
 
-    fn sent(&mut self, id: PeerId) {
+    fn sent(&mut self, now: Now, id: PeerId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if let Some(in_flight) = peer.in_flight.take() {
             self.events.extend(in_flight.own.into_iter().map(|hash| Event::Sent { hash, peer: id }));
-            self.wake(id);
+            self.wake(now, id);
         }
     }
 }

@@ -91,12 +91,13 @@ pub mod wire;
 
 pub use dialect::{Dialects, Protocol, Protocols, RateLimits, WakuVersion};
 pub use engine::{
-    AckId, Bridge, Config, Confirm, Event, Fault, Input, Refusal, Requests, Stats, Transmit, Watch, Whisper,
+    AckId, Bridge, Config, Confirm, Event, Fault, FlushPolicy, Input, Refusal, Requests, Stats, Transmit,
+    Watch, Whisper,
 };
 pub use envelope::{BadEnvelope, Envelope, EnvelopeHash, Header, NOMINAL_OVERHEAD, RawEnvelope, Work};
 pub use peer::{Link, PeerId, WakuMode};
 pub use pow::Pow;
-pub use skew::{ClockSample, SampleKind};
+pub use skew::{ClockFault, ClockSample, SampleKind};
 pub use topic::{Bloom, Topic};
 pub use transport::{
     Advertise, Job, JobDone, JobId, LARGE_PAYLOAD, Report, Step, TransportConfig, WhisperTransport, topic_of,

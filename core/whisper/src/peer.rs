@@ -16,6 +16,7 @@ use crate::dialect::{Dialects, Protocol};
 use crate::envelope::EnvelopeHash;
 use crate::limits::{FORGIVE_EVERY, MAX_FAULTS};
 use crate::pool::Slots;
+use crate::rate::Pace;
 
 /// A peer's name, given by the shell when it connects. Never reused within a run.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -73,6 +74,16 @@ pub(crate) struct Peer {
     pub(crate) sampled: Option<Mono>,
     /// Whether its direct packets are taken.
     pub(crate) trusted: bool,
+    /// Whether no limit binds it.
+    pub(crate) exempt: bool,
+    /// Where it is.
+    pub(crate) ip: Option<IpAddr>,
+    /// Until when it was said not to be read.
+    pub(crate) unread_until: Option<Mono>,
+    /// Before this nothing goes to it: it has its own flush time, or has had what it takes in a second.
+    pub(crate) flush_at: Option<Mono>,
+    /// What it was given, by the limits that it announced.
+    pub(crate) pace: Pace,
     /// Whether it was said to be ready.
     pub(crate) announced: bool,
     faults: Faults,
@@ -80,8 +91,13 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// A peer that has not said anything by any of these.
-    pub(crate) fn new(now: Mono, dialects: Dialects) -> Self {
+    pub(crate) fn new(now: Mono, dialects: Dialects, link: &Link) -> Self {
         Self {
+            exempt: link.exempt,
+            ip: link.ip,
+            unread_until: None,
+            flush_at: None,
+            pace: Pace::default(),
             whisper: dialects.whisper.then(|| Side::new(now, None)),
             waku: dialects.waku.map(|version| Side::new(now, Some(version))),
             known: Slots::default(),
@@ -140,6 +156,11 @@ impl Peer {
     /// What the peer wants by the preferred protocol whose handshake is over.
     pub(crate) fn first_wants(&self) -> Option<(Protocol, &Wants)> {
         self.sides().find_map(|(protocol, side)| Some((protocol, side.wants()?)))
+    }
+
+    /// Whether it may be asked what it wants: it is ready, not asked already, and its link is free.
+    pub(crate) const fn may_wake(&self) -> bool {
+        self.announced && !self.queued && self.in_flight.is_none() && self.flush_at.is_none()
     }
 
     /// Whether a handshake should be over by now and is not.

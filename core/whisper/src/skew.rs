@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use undertone_base::{Mono, Now};
 
 use crate::envelope::EnvelopeHash;
-use crate::limits::{MAX_CLOCK_SAMPLES, MAX_FIRST_SEEN, SAMPLE_EVERY, SAMPLE_WITHIN};
+use crate::limits::{
+    FUTURE_SECS, MAX_CLOCK_SAMPLES, MAX_FIRST_SEEN, SAMPLE_EVERY, SAMPLE_WITHIN, VERY_OLD_SECS,
+};
 use crate::peer::PeerId;
 
 /// What a sample was taken from.
@@ -29,14 +31,33 @@ pub struct ClockSample {
     pub kind: SampleKind,
 }
 
-/// What a peer says of our clock by the text of a refusal (`whisper.md` 2.3 and 5.8; the texts are status-go's, which
-/// its clients match on): an envelope of ours that just left was more than ten seconds ahead of it, or had been over
-/// for twenty.
-pub(crate) fn offset_of_text(text: &[u8]) -> Option<i64> {
-    match text {
-        b"envelope from future" => Some(-10_000),
-        b"very old envelope" => Some(20_000),
-        _ => None,
+/// What is wrong between our clock and a peer's, as it says when it refuses an envelope of ours that has just left.
+/// Either clock may be the wrong one: what many peers say counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClockFault {
+    /// Ours is more than [`FUTURE_SECS`] ahead.
+    Ahead,
+    /// Ours is behind by more than the life of the envelope and [`VERY_OLD_SECS`].
+    Behind,
+}
+
+impl ClockFault {
+    /// By the text of a refusal (`whisper.md` 1.1 and 5.8): the code is the same for every reason. The texts are
+    /// status-go's, which its clients match on, and ours.
+    pub(crate) fn of_text(text: &[u8]) -> Option<Self> {
+        match text {
+            b"envelope from future" => Some(Self::Ahead),
+            b"very old envelope" => Some(Self::Behind),
+            _ => None,
+        }
+    }
+
+    /// How far the other clock is ahead at least, in milliseconds.
+    pub fn least_offset_ms(self) -> i64 {
+        match self {
+            Self::Ahead => -1_000 * i64::from(FUTURE_SECS),
+            Self::Behind => 1_000 * i64::from(VERY_OLD_SECS),
+        }
     }
 }
 

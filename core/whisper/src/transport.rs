@@ -28,7 +28,7 @@ use self::keys::{RouteKeys, name_of};
 use self::outbox::{Outbox, Outgoing, Turn};
 use self::report::MAX_REPORTS;
 pub use self::report::Report;
-use crate::engine::{self, Config, Fault, Input, Transmit, Watch, Whisper};
+use crate::engine::{self, Config, Fault, FlushPolicy, Input, Transmit, Watch, Whisper};
 use crate::envelope::{Envelope, EnvelopeHash, Header};
 use crate::limits::{MAX_BLEND, MAX_JOBS, MAX_PAYLOAD, MAX_TTL};
 use crate::{Bloom, ClockSample, PeerId, Pow, Topic, WakuMode};
@@ -121,14 +121,17 @@ impl WhisperTransport {
         if config.advertise == Advertise::Everything {
             config.gossip.waku = WakuMode::Full;
         }
-        if config.report {
+        if config.report && config.gossip.watch == Watch::Subscribed {
             config.gossip.watch = Watch::All;
         }
+        let mut rng = ChaCha20Rng::from_seed(*seed.expose());
+        let mut gossip_seed = [0; 32];
+        rng.fill_bytes(&mut gossip_seed);
         Self {
-            engine: Whisper::new(&config.gossip),
+            engine: Whisper::with_seed(&config.gossip, &Secret::new(gossip_seed)),
             keyring,
             config,
-            rng: ChaCha20Rng::from_seed(*seed.expose()),
+            rng,
             keys: RouteKeys::default(),
             listening: BTreeMap::new(),
             asked: BTreeSet::new(),
@@ -247,10 +250,18 @@ impl WhisperTransport {
                     self.arrived(envelope, None);
                 }
                 engine::Event::Accepted { from: None, .. } | engine::Event::PeerReady(_) => {}
-                engine::Event::Sent { hash, .. } => self.taken(&hash),
+                engine::Event::Confirmed { hash, .. } | engine::Event::Sent { hash, .. } => self.taken(&hash),
                 engine::Event::Ended(hash) => self.ended(&hash),
+                engine::Event::Expired(hash) => self.report(|| Report::Expired(hash)),
+                engine::Event::Received { hash, peer } => {
+                    self.report(|| Report::Arrived { hash, from: peer });
+                }
                 // Another peer may take it; if none does it ends.
-                engine::Event::Refused { .. } => {}
+                engine::Event::Refused { hash, peer, clock, .. } => {
+                    if let Some(send) = self.outbox.refused(&hash, clock) {
+                        self.report(|| Report::Refused { send, peer, clock });
+                    }
+                }
                 // Messages are stored by whoever they are delivered to; the pool is all that a client relays from.
                 engine::Event::AckReady { ack, .. } => self.tell(now, Input::Durable(ack)),
                 // Whom the shell trusts may bring what is old, and what no filter let through.
@@ -331,6 +342,7 @@ impl WhisperTransport {
             payload: send.payload.into(),
             not_before: now.mono.after(self.blend(send.flush)),
             stale: 0,
+            clock: None,
         };
         if !self.outbox.push(outgoing) {
             self.progress(send.id, Progress::Failed(Failure::Overloaded));
@@ -344,6 +356,8 @@ impl WhisperTransport {
     fn blend(&mut self, flush: Flush) -> Duration {
         match flush {
             Flush::Fast => Duration::ZERO,
+            // Every peer has its own time then, and one more before all of them hides nothing.
+            Flush::Blended if self.config.gossip.flush == FlushPolicy::Blended => Duration::ZERO,
             Flush::Blended => {
                 let nanos = u64::try_from(MAX_BLEND.as_nanos()).unwrap_or(u64::MAX);
                 Duration::from_nanos(self.rng.next_u64() % (nanos + 1))
@@ -413,6 +427,7 @@ impl WhisperTransport {
         if !listeners.is_some_and(|all| all.contains(&listen)) {
             return;
         }
+        self.report(|| Report::Opened(envelope.hash()));
         let sealed_to = match listen.open_with {
             OpenWith::Identity(key) => self.keyring.public(&key),
             _ => None,
@@ -502,7 +517,8 @@ impl WhisperTransport {
     fn ended(&mut self, hash: &EnvelopeHash) {
         let Some(turn) = self.outbox.of_envelope(hash) else { return };
         if self.engine.ready_peers().next().is_some() {
-            self.fail(turn, Failure::Expired);
+            let clock = self.outbox.get(turn).and_then(|send| send.clock);
+            self.fail(turn, if clock.is_some() { Failure::Clock } else { Failure::Expired });
         } else {
             self.outbox.wait_again(turn);
         }

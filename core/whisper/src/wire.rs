@@ -96,6 +96,9 @@ pub enum PacketFault {
     /// A confirmation that is none.
     #[error("undecodable confirmation")]
     Confirmation,
+    /// More than ten times the limits that were announced, for seconds.
+    #[error("far more than the announced rate limits")]
+    Flood,
     /// A list of envelopes that is none.
     #[error("undecodable messages packet")]
     Messages,
@@ -144,7 +147,7 @@ impl PacketFault {
             Self::Options(fault) => return fault.fault(),
             Self::Silent => (Severity::Mild, READ_TIMEOUT),
             Self::TwoLight | Self::Version { .. } => (Severity::Mild, SUBPROTOCOL_ERROR),
-            Self::Oversized { .. } | Self::Unwanted => (Severity::Serious, SUBPROTOCOL_ERROR),
+            Self::Flood | Self::Oversized { .. } | Self::Unwanted => (Severity::Serious, SUBPROTOCOL_ERROR),
             _ => (Severity::Fatal, SUBPROTOCOL_ERROR),
         };
         FaultClass::Peer(PeerFault { severity, disconnect: Some(reason) })
@@ -164,6 +167,7 @@ impl PacketFault {
             Self::BeforeStatus(_) => "packet.before_status",
             Self::Bloom => "packet.bloom",
             Self::Confirmation => "packet.confirmation",
+            Self::Flood => "packet.flood",
             Self::Messages => "packet.messages",
             Self::Options(fault) => fault.code(),
             Self::Oversized { .. } => "packet.oversized",

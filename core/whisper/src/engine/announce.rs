@@ -3,7 +3,7 @@
 use undertone_base::{Mono, Now};
 
 use super::{Transmit, Whisper};
-use crate::dialect::Protocol;
+use crate::dialect::{Protocol, RateLimits};
 use crate::limits::{ANNOUNCE_EVERY, TOLERANCE};
 use crate::wire::{self, PacketCode, waku};
 use crate::{Bloom, Pow, Topic};
@@ -31,6 +31,21 @@ impl Whisper {
         self.told.waku.min_pow = pow;
         let change = waku::Options { min_pow: Some(pow), ..waku::Options::default() };
         self.announce(Some((PacketCode::POW_REQUIREMENT, wire::encode_pow(pow))), Some(&change));
+    }
+
+    /// At once: peers pace what they send by it.
+    pub(super) fn set_limits(&mut self, packets: RateLimits, bytes: RateLimits) {
+        self.wishes.packet_limits = packets;
+        self.wishes.byte_limits = bytes;
+        self.rates.set(packets, bytes);
+        let new = self.wishes.waku_status();
+        (self.told.waku.packet_limits, self.told.waku.byte_limits) = (packets, bytes);
+        let change = waku::Options {
+            packet_limits: Some(new.packet_limits),
+            byte_limits: Some(new.byte_limits),
+            ..waku::Options::default()
+        };
+        self.announce(Some((PacketCode::RATE_LIMITS, packets.encode())), Some(&change));
     }
 
     pub(super) fn set_bloom(&mut self, now: Now, bloom: Option<Bloom>) {

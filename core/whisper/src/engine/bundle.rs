@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use undertone_base::Now;
 
+use super::rates::bundle_limit;
 use super::{Bridge, Confirm, LIST_HEADER, Whisper};
 use crate::Envelope;
 use crate::dialect::Protocol;
 use crate::envelope::Header;
-use crate::limits::{FUTURE_SECS, LAST_SECS, MAX_BUNDLE, MAX_DEFERRED};
+use crate::limits::{FUTURE_SECS, LAST_SECS, MAX_DEFERRED};
 use crate::peer::{InFlight, PREFERRED, PeerId, Wants, is_wanted, wanted_from};
-use crate::pool::Origin;
+use crate::pool::{Origin, Slot};
 use crate::wire::{self, Service};
 
 /// Whether an envelope goes to a peer.
@@ -22,10 +23,16 @@ enum Choice {
 }
 
 impl Whisper {
-    /// The next packet of envelopes for a peer: all that it wants and has not, up to [`MAX_BUNDLE`]; a larger
+    /// The next packet of envelopes for a peer: all that it wants and has not, up to [`MAX_BUNDLE`](crate::limits::MAX_BUNDLE); a larger
     /// envelope alone. What several protocols could carry goes by the preferred one.
     pub(super) fn bundle(&mut self, now: Now, id: PeerId) -> Option<(Protocol, Vec<u8>)> {
         self.peers.get_mut(&id)?.queued = false;
+        // DEVIATION: peers' limits are stored by status-go and never used. Here they are kept (test
+        // `what_a_peer_takes_in_a_second_is_all_that_it_gets`).
+        if let Some(at) = PREFERRED.into_iter().filter_map(|by| self.paced_until(now, id, by)).max() {
+            self.flush_at(id, at);
+            return None;
+        }
         PREFERRED.into_iter().find_map(|protocol| Some((protocol, self.bundle_by(now, id, protocol)?)))
     }
 
@@ -39,16 +46,17 @@ impl Whisper {
         let waited = due.into_iter().filter_map(|seq| self.pool.arrival(seq));
         let carry =
             Carry { secs, protocol, service: self.wishes.service, bridge: self.bridge, wants: &wants };
-        let (mut picked, mut len, mut own) = (Vec::<&[u8]>::new(), 0, Vec::new());
+        let most = bundle_limit(&wants).saturating_sub(LIST_HEADER);
+        let (mut picked, mut len, mut own) = (Vec::<Slot>::new(), 0, Vec::new());
         for (seq, slot, envelope, origin) in waited.chain(self.pool.arrivals(side.cursor)) {
             match carry.choice(known.contains(slot), envelope, origin) {
                 Choice::Now => {
                     let more = envelope.bytes().len();
-                    if !picked.is_empty() && len + more > MAX_BUNDLE - LIST_HEADER {
+                    if !picked.is_empty() && len + more > most {
                         break;
                     }
                     len += more;
-                    picked.push(envelope.bytes());
+                    picked.push(slot);
                     known.insert(slot);
                     if origin.is_local() {
                         own.push(envelope.hash());
@@ -74,7 +82,10 @@ impl Whisper {
         }
         self.stats.bundles += 1;
         self.stats.relayed += picked.len() as u64;
-        let body = wire::encode_messages(picked.into_iter(), len);
+        self.shuffle(&mut picked);
+        let envelopes = picked.into_iter().filter_map(|slot| self.pool.get(slot));
+        let body = wire::encode_messages(envelopes.map(|(envelope, _)| envelope.bytes()), len);
+        self.paced(now, id, &wants, body.len());
         let confirmed = wants.confirmations && self.confirm != Confirm::Never && !own.is_empty();
         // What the peer will confirm is sent when it does.
         let in_flight = InFlight { own: if confirmed { Vec::new() } else { own.clone() } };

@@ -11,7 +11,7 @@ use crate::dialect::Protocol;
 use crate::envelope::{EnvelopeHash, RawEnvelope};
 use crate::limits::{MAX_ACKS, MAX_LISTED, MAX_UNCONFIRMED};
 use crate::peer::PeerId;
-use crate::skew::{ClockSample, SampleKind, offset_of_text};
+use crate::skew::{ClockFault, ClockSample, SampleKind};
 use crate::wire::{PacketCode, PacketFault};
 
 /// Whether packets of envelopes are confirmed to peers that ask for it, and confirmations asked for.
@@ -126,7 +126,9 @@ impl Whisper {
             return Ok(());
         };
         let Some((_, own)) = peer.unconfirmed.remove(at) else { return Ok(()) };
-        if let Some(offset_ms) = errors.iter().find_map(|error| offset_of_text(error.text)) {
+        if let Some(offset_ms) =
+            errors.iter().find_map(|error| ClockFault::of_text(error.text)).map(ClockFault::least_offset_ms)
+        {
             let sample = ClockSample { peer: id, offset_ms, kind: SampleKind::Text };
             if self.first_seen.keep(now, peer.sampled, sample) {
                 peer.sampled = Some(now.mono);
@@ -134,11 +136,12 @@ impl Whisper {
         }
         for hash in own {
             self.events.push_back(match errors.iter().find(|error| error.hash == hash) {
-                None => Event::Sent { hash, peer: id },
+                None => Event::Confirmed { hash, peer: id, batch },
                 Some(error) => {
                     self.stats.refused += 1;
                     self.stats.refused_for_clock += u64::from(is_of_clocks(error.code));
-                    Event::Refused { hash, peer: id, code: error.code }
+                    let clock = ClockFault::of_text(error.text);
+                    Event::Refused { hash, peer: id, batch, code: error.code, clock }
                 }
             });
         }

@@ -3,10 +3,13 @@
 use undertone_base::{FaultClass, Mono, Severity};
 
 use super::confirm::{AckId, Confirm};
+use super::flush::FlushPolicy;
+use crate::confirm::BatchHash;
 use crate::dialect::{Protocol, Protocols, RateLimits};
 use crate::envelope::{Envelope, EnvelopeHash};
 use crate::limits::{MAX_MESSAGE, POOL_BYTES, POOL_ENVELOPES};
 use crate::peer::{Link, PeerId, WakuMode};
+use crate::skew::ClockFault;
 use crate::wire::{PacketCode, PacketFault, Service};
 use crate::{Bloom, Pow, Topic};
 
@@ -31,6 +34,8 @@ pub struct Config {
     pub byte_limits: RateLimits,
     /// What becomes of requests to a mail server.
     pub requests: Requests,
+    /// When envelopes leave.
+    pub flush: FlushPolicy,
     /// Which accepted envelopes become events.
     pub watch: Watch,
     /// Whether packets of envelopes are confirmed.
@@ -54,6 +59,7 @@ impl Default for Config {
             packet_limits: RateLimits::NONE,
             byte_limits: RateLimits::NONE,
             requests: Requests::Ignore,
+            flush: FlushPolicy::Fast,
             watch: Watch::Subscribed,
             confirm: Confirm::Never,
             max_envelopes: POOL_ENVELOPES,
@@ -91,6 +97,8 @@ pub enum Watch {
     /// Those on a subscribed topic.
     #[default]
     Subscribed,
+    /// All, and each arrival and each end besides: the whole feed of status-go.
+    Traffic,
 }
 
 /// What comes in.
@@ -129,6 +137,13 @@ pub enum Input<'a> {
     },
     /// A new filter for everybody; `None` = all topics.
     SetBloom(Option<Bloom>),
+    /// Other limits for everybody: of packets and of their bytes.
+    SetLimits {
+        /// Packets in a second.
+        packets: RateLimits,
+        /// Bytes in a second; only peers of Waku v1 hear of them.
+        bytes: RateLimits,
+    },
     /// A new minimum for everybody.
     SetMinPow(Pow),
     /// The topics for peers of Waku, where they are named to them ([`WakuMode::Topics`]).
@@ -192,6 +207,15 @@ pub enum Event {
         /// Names the confirmation.
         ack: AckId,
     },
+    /// A peer that confirms took an envelope that was posted here.
+    Confirmed {
+        /// Which.
+        hash: EnvelopeHash,
+        /// Who.
+        peer: PeerId,
+        /// The packet in which it left.
+        batch: BatchHash,
+    },
     /// An envelope of a trusted peer for us alone. Nothing about it was checked but its shape, and it is in no pool.
     Direct {
         /// It.
@@ -203,16 +227,29 @@ pub enum Event {
     },
     /// An envelope that was posted here left the pool.
     Ended(EnvelopeHash),
+    /// An envelope of somebody else left the pool; only with [`Watch::Traffic`].
+    Expired(EnvelopeHash),
     /// The handshake is over: envelopes flow.
     PeerReady(PeerId),
+    /// An envelope came in a packet of a peer, whether it is taken or not; only with [`Watch::Traffic`].
+    Received {
+        /// Which.
+        hash: EnvelopeHash,
+        /// Whose packet it was.
+        peer: PeerId,
+    },
     /// A peer that confirms did not take an envelope that was posted here. Others may.
     Refused {
         /// Which.
         hash: EnvelopeHash,
         /// Who.
         peer: PeerId,
+        /// The packet in which it left.
+        batch: BatchHash,
         /// [`TIME_NOT_SYNCED`](crate::confirm::TIME_NOT_SYNCED) or another.
         code: u64,
+        /// What is wrong between our clock and the peer's, if it says that.
+        clock: Option<ClockFault>,
     },
     /// A request to a mail server; only with [`Requests::Serve`].
     Request {
@@ -223,7 +260,7 @@ pub enum Event {
         /// Packet 126 as it came: an envelope, or the list of a plain request.
         body: Vec<u8>,
     },
-    /// The link of a peer took an envelope that was posted here, or the peer itself if it confirms.
+    /// The link of a peer that does not confirm took an envelope that was posted here.
     Sent {
         /// Which.
         hash: EnvelopeHash,
@@ -232,13 +269,32 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// What status-go calls it where it is about an envelope, for interfaces that speak of it so (`whisper.md` 5.10).
+    /// Its two words for an acknowledgement differ by a letter.
+    pub const fn status_go_name(&self, protocol: Protocol) -> Option<&'static str> {
+        Some(match self {
+            Self::Accepted { .. } | Self::Direct { .. } => "envelope.available",
+            Self::Confirmed { .. } | Self::Refused { .. } => match protocol {
+                Protocol::Whisper => "batch.acknowleged",
+                Protocol::Waku => "batch.acknowledged",
+            },
+            Self::Ended(_) | Self::Expired(_) => "envelope.expired",
+            Self::Received { .. } => "envelope.received",
+            Self::Sent { .. } => "envelope.sent",
+            Self::AckReady { .. } | Self::PeerReady(_) | Self::Request { .. } => return None,
+        })
+    }
+}
+
 /// Why an envelope is not taken. Only the last two are held against a peer, and only in numbers: an honest
 /// one has a wrong clock or an older version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Made more than [`FUTURE_SECS`](crate::limits::FUTURE_SECS) ahead of our clock.
-    #[error("envelope from the future")]
+    /// Made more than [`FUTURE_SECS`](crate::limits::FUTURE_SECS) ahead of our clock. The words of this and of
+    /// [`Refusal::VeryOld`] are status-go's: in a confirmation they are all that tells a clock from other reasons.
+    #[error("envelope from future")]
     Early,
     /// Expired, or about to when it is our own.
     #[error("envelope has expired")]
@@ -252,6 +308,9 @@ pub enum Refusal {
     /// A time to live of 0 (infinite PoW), above the expiry (wraps) or above [`MAX_TTL`](crate::limits::MAX_TTL).
     #[error("envelope has no acceptable time to live")]
     Ttl,
+    /// More than we said we take in a second, and worth less than what was taken.
+    #[error("too many envelopes in a second")]
+    TooMany,
     /// Expired more than [`VERY_OLD_SECS`](crate::limits::VERY_OLD_SECS) ago.
     #[error("very old envelope")]
     VeryOld,
@@ -283,6 +342,7 @@ impl Refusal {
             Self::Early => "envelope.early",
             Self::Expired => "envelope.expired",
             Self::TooLarge { .. } => "envelope.too_large",
+            Self::TooMany => "envelope.too_many",
             Self::Ttl => "envelope.ttl",
             Self::VeryOld => "envelope.very_old",
             Self::LowPow => "envelope.low_pow",
@@ -341,6 +401,10 @@ pub struct Stats {
     pub ignored_packets: u64,
     /// Refused: low PoW.
     pub low_pow: u64,
+    /// Pauses that were asked for because a peer gave more than the limits.
+    pub deferred: u64,
+    /// Refused: more than the limits, and the least valuable.
+    pub too_many: u64,
     /// Peers that were dropped for a fault.
     pub dropped_peers: u64,
     /// Envelopes of ours that a peer which confirms did not take.

@@ -1,7 +1,5 @@
 //! Peers that come and go, and their handshakes.
 
-use std::collections::VecDeque;
-
 use undertone_base::Now;
 
 use super::{Event, Transmit, Whisper};
@@ -16,7 +14,7 @@ impl Whisper {
         if dialects.is_empty() || self.peers.contains_key(&id) {
             return;
         }
-        let peer = Peer::new(now.mono, dialects);
+        let peer = Peer::new(now.mono, dialects, link);
         for (protocol, side) in peer.sides() {
             if let Phase::AwaitStatus { until } = side.phase {
                 self.timers.insert((until, id));
@@ -34,6 +32,7 @@ impl Whisper {
         if self.peers.remove(&id).is_some() {
             self.timers.retain(|(_, peer)| *peer != id);
             self.queue.retain(|peer| *peer != id);
+            self.rates.forget(id);
             self.out.retain(|out| {
                 !matches!(out, Transmit::Packet { peer, .. } | Transmit::Defer { peer, .. } if *peer == id)
             });
@@ -49,10 +48,10 @@ impl Whisper {
     /// The first packet of a protocol.
     pub(super) fn first_packet(
         &mut self,
+        now: Now,
         id: PeerId,
         protocol: Protocol,
-        code: PacketCode,
-        body: &[u8],
+        (code, body): (PacketCode, &[u8]),
     ) -> Result<(), PacketFault> {
         if code != PacketCode::STATUS {
             return Err(PacketFault::BeforeStatus(code));
@@ -74,26 +73,7 @@ impl Whisper {
         if !std::mem::replace(&mut peer.announced, true) {
             self.events.push_back(Event::PeerReady(id));
         }
-        self.wake(id);
+        self.wake(now, id);
         Ok(())
-    }
-
-    pub(super) fn wake_all(&mut self) {
-        for (id, peer) in &mut self.peers {
-            enqueue(&mut self.queue, *id, peer);
-        }
-    }
-
-    pub(super) fn wake(&mut self, id: PeerId) {
-        if let Some(peer) = self.peers.get_mut(&id) {
-            enqueue(&mut self.queue, id, peer);
-        }
-    }
-}
-
-fn enqueue(queue: &mut VecDeque<PeerId>, id: PeerId, peer: &mut Peer) {
-    if peer.announced && !peer.queued && peer.in_flight.is_none() {
-        peer.queued = true;
-        queue.push_back(id);
     }
 }

@@ -21,12 +21,14 @@ impl Whisper {
         if body.len() > MAX_MESSAGE {
             return Err(PacketFault::Oversized { got: body.len() });
         }
-        let Some(wants) = side.wants() else { return self.first_packet(id, protocol, code, body) };
+        let Some(wants) = side.wants() else { return self.first_packet(now, id, protocol, (code, body)) };
+        let confirms = wants.confirmations && self.confirm != Confirm::Never;
+        // What is said between envelopes is heard in any case, and paid for.
+        let allowance = self.admit(now, id, body.len())?;
+        let Some(side) = self.peers.get(&id).and_then(|peer| peer.side(protocol)) else { return Ok(()) };
         let done = match (code, protocol) {
-            (PacketCode::MESSAGES, _) => self.messages(now, id, protocol, body),
-            (PacketCode::BATCH_ACK | PacketCode::MESSAGE_RESPONSE, _)
-                if wants.confirmations && self.confirm != Confirm::Never =>
-            {
+            (PacketCode::MESSAGES, _) => self.messages(now, (id, protocol), body, allowance),
+            (PacketCode::BATCH_ACK | PacketCode::MESSAGE_RESPONSE, _) if confirms => {
                 self.confirmation(now, id, code, body)
             }
             (PacketCode::P2P_MESSAGE, _) => self.direct(id, protocol, body),

@@ -4,6 +4,7 @@ use undertone_base::Now;
 use undertone_lanes::{Backend, Input as Hashed, keccak256_each};
 
 use super::confirm::Answer;
+use super::rates::Allowance;
 use super::{Bridge, Event, LIST_HEADER, Refusal, Watch, Whisper};
 use crate::dialect::Protocol;
 use crate::envelope::{Envelope, EnvelopeHash, RawEnvelope};
@@ -34,17 +35,51 @@ impl Whisper {
     pub(super) fn messages(
         &mut self,
         now: Now,
-        id: PeerId,
-        protocol: Protocol,
+        giver: (PeerId, Protocol),
         body: &[u8],
+        allowance: Allowance,
     ) -> Result<(), PacketFault> {
+        let (id, protocol) = giver;
         let before = (self.pool.end(), self.stats.accepted);
-        let mut verdict = Ok(());
         let mut answer = self.confirms(id, protocol).then(Answer::default);
-        let mut envelopes = Messages::decode(body)?.iter().peekable();
-        while envelopes.peek().is_some() {
-            for (raw, refusal) in
-                self.receive(now, Some((id, protocol)), envelopes.by_ref().take(HASHED_TOGETHER))
+        let raws = Messages::decode(body)?.iter();
+        if self.watch == Watch::Traffic {
+            let received = |raw: RawEnvelope<'_>| Event::Received { hash: raw.hash(), peer: id };
+            self.events.extend(Messages::decode(body)?.iter().map(received));
+        }
+        let verdict = if allowance == Allowance::All && !(self.limits_topics() && self.is_limited(id)) {
+            self.take_all(now, giver, raws, answer.as_mut())
+        } else {
+            let (within, over) = self.within_limits(now, id, raws, allowance);
+            for (raw, refusal) in &over {
+                self.count(*refusal);
+                if let Some(answer) = &mut answer {
+                    answer.refused(raw, *refusal);
+                }
+            }
+            self.take_all(now, giver, within.into_iter(), answer.as_mut())
+        };
+        // What is held until its time has not arrived, but it takes room.
+        if (self.pool.end(), self.stats.accepted) != before {
+            self.settle(now);
+        }
+        if let Some(answer) = answer.filter(|_| verdict.is_ok()) {
+            self.answer(id, protocol, body, &answer);
+        }
+        verdict
+    }
+
+    fn take_all<'a>(
+        &mut self,
+        now: Now,
+        (id, protocol): (PeerId, Protocol),
+        raws: impl Iterator<Item = RawEnvelope<'a>>,
+        mut answer: Option<&mut Answer>,
+    ) -> Result<(), PacketFault> {
+        let mut verdict = Ok(());
+        let mut raws = raws.peekable();
+        while raws.peek().is_some() {
+            for (raw, refusal) in self.receive(now, Some((id, protocol)), raws.by_ref().take(HASHED_TOGETHER))
             {
                 self.count(refusal);
                 if let Some(answer) = &mut answer {
@@ -56,13 +91,6 @@ impl Whisper {
                     verdict = Err(PacketFault::Unwanted);
                 }
             }
-        }
-        // What is held until its time has not arrived, but it takes room.
-        if (self.pool.end(), self.stats.accepted) != before {
-            self.settle(now);
-        }
-        if let Some(answer) = answer.filter(|_| verdict.is_ok()) {
-            self.answer(id, protocol, body, &answer);
         }
         verdict
     }
@@ -163,7 +191,7 @@ impl Whisper {
             }
         }
         let envelope = raw.to_envelope(*hash, &work);
-        if self.watch == Watch::All || self.topics.contains_key(&envelope.topic()) {
+        if self.watch != Watch::Subscribed || self.topics.contains_key(&envelope.topic()) {
             self.events
                 .push_back(Event::Accepted { envelope: envelope.clone(), from: from.map(|(id, _)| id) });
         }
@@ -195,6 +223,7 @@ impl Whisper {
             Refusal::Expired | Refusal::VeryOld => &mut self.stats.expired,
             Refusal::TooLarge { .. } | Refusal::Ttl => &mut self.stats.unacceptable,
             Refusal::LowPow => &mut self.stats.low_pow,
+            Refusal::TooMany => &mut self.stats.too_many,
             Refusal::Unwanted => &mut self.stats.unwanted,
         };
         *counter += 1;
@@ -208,7 +237,7 @@ fn any_twins(fresh: &[Fresh<'_>]) -> bool {
     hashes.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
 }
 
-fn hash_all(inputs: Vec<Hashed<'_>>) -> Vec<[u8; 32]> {
+pub(super) fn hash_all(inputs: Vec<Hashed<'_>>) -> Vec<[u8; 32]> {
     let mut hashes = vec![[0; 32]; inputs.len()];
     keccak256_each(&inputs, &mut hashes);
     hashes

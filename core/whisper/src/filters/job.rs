@@ -52,6 +52,12 @@ impl OpenJob {
         self.id
     }
 
+    /// Keys that try.
+    #[cfg(test)]
+    pub(super) const fn openers(&self) -> usize {
+        self.openers.len()
+    }
+
     /// Tries the keys; the first that opens it has it.
     pub fn run(self) -> OpenDone {
         let Self { id, envelope, openers, keyring } = self;
@@ -87,7 +93,10 @@ impl Opener {
 
 impl fmt::Debug for OpenJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenJob").field("id", &self.id).field("keys", &self.openers.len()).finish_non_exhaustive()
+        f.debug_struct("OpenJob")
+            .field("id", &self.id)
+            .field("keys", &self.openers.len())
+            .finish_non_exhaustive()
     }
 }
 

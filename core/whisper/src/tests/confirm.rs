@@ -10,7 +10,7 @@ use crate::confirm::{
 };
 use crate::limits::{MAX_ACKS, MAX_LISTED};
 use crate::wire::{PacketFault, Status};
-use crate::{ClockSample, Confirm, EnvelopeHash, Pow, SampleKind};
+use crate::{ClockFault, ClockSample, Confirm, EnvelopeHash, Pow, SampleKind};
 
 const ASKS: Status = Status {
     confirmations: true,
@@ -222,8 +222,10 @@ fn what_a_confirming_peer_took_is_sent_when_it_says_so() {
             )
             .unwrap();
     }
-    let refused = Event::Refused { hash: two.hash(), peer: PeerId(1), code: TIME_NOT_SYNCED };
-    assert_eq!(events(&mut engine), [sent(one.hash(), 1), refused], "once");
+    let clock = Some(ClockFault::Behind);
+    let refused = Event::Refused { hash: two.hash(), peer: PeerId(1), batch, code: TIME_NOT_SYNCED, clock };
+    let confirmed = Event::Confirmed { hash: one.hash(), peer: PeerId(1), batch };
+    assert_eq!(events(&mut engine), [confirmed, refused], "once");
     assert_eq!((engine.stats().refused, engine.stats().refused_for_clock), (1, 1));
     // And it says something of our clock.
     let sample = ClockSample { peer: PeerId(1), offset_ms: 20_000, kind: SampleKind::Text };

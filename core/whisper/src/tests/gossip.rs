@@ -367,7 +367,7 @@ fn direct_packets_from_untrusted_peers_are_ignored() {
     for code in [4, 11, 12, 20, 22, 123, 124, 125, 126, 127] {
         packet(&mut engine, at(0), 1, PacketCode(code), &[0x83, 1, 2, 3]).unwrap();
     }
-    assert_eq!(engine.stats().ignored_packets, 10);
+    assert_eq!((engine.stats().ignored_packets, engine.stats().forgiven), (9, 1), "20 is known");
     assert_eq!(engine.pooled(), (0, 0));
 }
 

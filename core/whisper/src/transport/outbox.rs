@@ -7,6 +7,7 @@ use undertone_base::Mono;
 use undertone_crypto::{KeyId, PublicKey};
 use undertone_transport::{Route, SendId};
 
+use crate::ClockFault;
 use crate::Topic;
 use crate::envelope::EnvelopeHash;
 use crate::limits::{MAX_OUTBOX, MAX_OUTBOX_BYTES, MAX_SEAL_TRIES, MAX_SEALING};
@@ -27,6 +28,8 @@ pub(crate) struct Outgoing {
     pub(crate) not_before: Mono,
     /// How often its envelope was too old when it was done.
     pub(crate) stale: u32,
+    /// What a peer that did not take it said of our clock.
+    pub(crate) clock: Option<ClockFault>,
 }
 
 /// Bounded by [`MAX_OUTBOX`] and [`MAX_OUTBOX_BYTES`].
@@ -89,6 +92,13 @@ impl Outbox {
     /// The send whose envelope this is, if nobody took it so far.
     pub(crate) fn of_envelope(&mut self, hash: &EnvelopeHash) -> Option<Turn> {
         self.pooled.remove(hash)
+    }
+
+    /// Notes that a peer did not take this envelope; gives the send that it is of.
+    pub(crate) fn refused(&mut self, hash: &EnvelopeHash, clock: Option<ClockFault>) -> Option<SendId> {
+        let send = self.sends.get_mut(self.pooled.get(hash)?)?;
+        send.clock = clock.or(send.clock);
+        Some(send.id)
     }
 
     pub(crate) fn wait_again(&mut self, turn: Turn) {

@@ -2,7 +2,8 @@
 
 use undertone_transport::SendId;
 
-use crate::envelope::Envelope;
+use crate::ClockFault;
+use crate::envelope::{Envelope, EnvelopeHash};
 use crate::peer::PeerId;
 
 /// Something that this node did. Made only when
@@ -16,6 +17,27 @@ pub enum Report {
         envelope: Envelope,
         /// Who brought it first.
         from: PeerId,
+    },
+    /// An envelope came in a packet of a peer, whether it was taken or not; only with
+    /// [`Watch::Traffic`](crate::Watch::Traffic).
+    Arrived {
+        /// Which.
+        hash: EnvelopeHash,
+        /// Whose packet it was.
+        from: PeerId,
+    },
+    /// An envelope of somebody else left the pool; only with [`Watch::Traffic`](crate::Watch::Traffic).
+    Expired(EnvelopeHash),
+    /// An envelope was opened with one of our keys, and what was in it is delivered.
+    Opened(EnvelopeHash),
+    /// A peer did not take the envelope of one of our sends. Others may.
+    Refused {
+        /// Which send.
+        send: SendId,
+        /// Who.
+        peer: PeerId,
+        /// What it said of our clock.
+        clock: Option<ClockFault>,
     },
     /// One of our sends became an envelope. It may happen again for the same send, when nobody took the first.
     Sealed {
