@@ -133,6 +133,10 @@ impl Refusal {
 }
 
 fn read(bytes: &[u8], id: u64) -> Result<Reply, AnswerFault> {
+    // The library reads a list as a struct too, member by member.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(AnswerFault::Json);
+    }
     let answer: Answer = serde_json::from_slice(bytes).map_err(|_| AnswerFault::Json)?;
     // What could not be read has no id to answer to.
     let ours = answer.id.as_u64() == Some(id) || (answer.id.is_null() && answer.error.is_some());
