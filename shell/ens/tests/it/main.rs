@@ -133,9 +133,9 @@ fn result(request: &Value, result: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn wrong_answers_are_errors_and_never_verdicts() {
-    let ones = "11".repeat(32);
-    assert_eq!(ones.len(), 64);
-    let cases: [(&str, fn(&Value) -> Vec<u8>, EnsError); 20] = [
+    /// What is asked for, the answer to it, and what comes of it.
+    type Case = (&'static str, fn(&Value) -> Vec<u8>, EnsError);
+    let cases: [Case; 20] = [
         ("eth_chainId", |r| result(r, "0xaa36a7"), EnsError::Chain { got: 11_155_111, want: 1 }),
         ("eth_chainId", |r| result(r, "1"), EnsError::Answer(AnswerFault::Hex)),
         ("eth_chainId", |r| result(r, "0x"), EnsError::Answer(AnswerFault::Hex)),

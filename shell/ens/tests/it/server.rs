@@ -1,5 +1,6 @@
 //! A JSON-RPC endpoint on loopback that says what a test wants it to say.
 
+use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -44,9 +45,9 @@ impl Server {
 
     /// Plays recorded exchanges: each request must be the next of them.
     pub(crate) fn replay(exchanges: &[Value]) -> Self {
-        let mut exchanges = exchanges.to_vec().into_iter();
+        let mut exchanges: VecDeque<Value> = exchanges.iter().cloned().collect();
         Self::start(Box::new(move |request| {
-            let next = exchanges.next();
+            let next = exchanges.pop_front();
             let wanted = next.as_ref().map(|e| &e["request"]);
             let same = |name| wanted.is_some_and(|w| w[name] == request[name]);
             if request["jsonrpc"] != "2.0" || !same("method") || !same("params") {
