@@ -19,10 +19,36 @@ pub struct Contact {
     pub verification: Option<Verification>,
     /// Whether what we send goes through the ratchet.
     pub pfs: Pfs,
+    /// What was said of this person; none where the default decides.
+    pub pfs_chosen: Option<Pfs>,
     /// Whether it has sent us something through the ratchet: from then on less is refused.
     pub shown_pfs: bool,
     /// Whether it may write to us with less all the same.
     pub weaker_allowed: bool,
+    /// Whether it has told us that it has added us. Says nothing about who it is.
+    pub has_added_us: bool,
+    /// Whether we have told it that we have added it ([`Command::SendContactUpdate`](crate::Command)).
+    pub told: bool,
+    /// The ENS name that it claims. Unverified: to be shown only after the name was found to lead to its key.
+    pub claimed_ens: Option<String>,
+    /// The picture that it sent: a data URL of an image that nobody has looked into.
+    pub picture: Option<String>,
+}
+
+impl Contact {
+    /// Whether each of the two has added the other.
+    pub const fn is_mutual(&self) -> bool {
+        self.has_added_us && matches!(self.state, ContactState::Added | ContactState::Verified)
+    }
+}
+
+/// What we claim of ourselves to those whom we tell that we have added them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Profile {
+    /// Our ENS name, at most 255 bytes and ending in `.eth`; empty for none.
+    pub ens_name: String,
+    /// Our picture, a data URL of at most 64 KiB; empty for none.
+    pub picture: String,
 }
 
 /// What we make of a person. Only commands change it, never what the person sends.

@@ -28,7 +28,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     pub(crate) fn pfs(&self, peer: &PublicKey) -> Result<Pfs, StoreError> {
-        Ok(self.contact(peer)?.unwrap_or_default().pfs)
+        Ok(self.contact(peer)?.unwrap_or_default().pfs.unwrap_or(self.state.pfs_default))
     }
 
     pub(crate) fn is_blocked(&self, person: &PublicKey) -> Result<bool, StoreError> {
@@ -41,14 +41,14 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Ok(!row.blocked && (row.added || self.chat(&ChatId::OneToOne(*person))?.is_some()))
     }
 
-    pub(crate) fn set_pfs(&mut self, peer: &PublicKey, pfs: Pfs) -> Result<(), Fault> {
+    pub(crate) fn set_pfs(&mut self, peer: &PublicKey, pfs: Option<Pfs>) -> Result<(), Fault> {
         let row = self.contact(peer)?.unwrap_or_default();
-        Ok(self.put_contact(peer, &ContactRow { pfs, ..row })?)
+        self.set_contact(peer, &ContactRow { pfs, ..row })
     }
 
     pub(crate) fn allow_weaker(&mut self, peer: &PublicKey, allowed: bool) -> Result<(), Fault> {
         let row = self.contact(peer)?.unwrap_or_default();
-        Ok(self.put_contact(peer, &ContactRow { weaker_allowed: allowed, ..row })?)
+        self.set_contact(peer, &ContactRow { weaker_allowed: allowed, ..row })
     }
 
     /// From now on we listen for its devices; a chat that it had opened is ours.
@@ -173,10 +173,11 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     /// Writes what we say of a person, and tells if that changed.
-    fn set_contact(&mut self, peer: &PublicKey, row: &ContactRow) -> Result<(), Fault> {
-        let before = self.contact(peer)?.unwrap_or_default().contact(*peer);
+    pub(crate) fn set_contact(&mut self, peer: &PublicKey, row: &ContactRow) -> Result<(), Fault> {
+        let default = self.state.pfs_default;
+        let before = self.contact(peer)?.unwrap_or_default().contact(*peer, default);
         self.put_contact(peer, row)?;
-        let contact = row.contact(*peer);
+        let contact = row.contact(*peer, default);
         if contact != before {
             self.notify(Notice::Contact(Box::new(contact)));
         }

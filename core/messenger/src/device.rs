@@ -25,9 +25,11 @@ pub struct Device {
     /// Whether it is one of the three that are written to. Of enabled devices those are of the latest bundles: of a
     /// person three; of ours this one and two more, which our bundle names, so that people write to them.
     pub reached: bool,
-    /// When it was last active: dated by the latest bundle that names it, and a bundle names all devices that its
-    /// maker has enabled; of ours, when we last heard from it if that was later. None of this one.
-    pub last_active: Option<Unix>,
+    /// When something that it sent was last read here, by our clock; none for never, and of this one.
+    pub last_heard: Option<Unix>,
+    /// How the latest bundle that names it is dated: which of the enabled ones are written to goes by that. Any device
+    /// of its identity names all that it has enabled, so it says nothing about the device itself. None of this one.
+    pub last_named: Option<Unix>,
     /// What it calls itself; only of ours, by [`Command::Pair`](crate::Command).
     pub name: Option<String>,
     /// What kind of device it says that it is.
@@ -53,7 +55,6 @@ impl Messenger {
             let row = tx.get(Table::Meta, &DeviceLabel::key(&device.installation))?;
             let Some(row) = row else { continue };
             let label = DeviceLabel::from_bytes(&row)?;
-            device.last_active = device.last_active.max(label.heard);
             device.name = Some(label.name).filter(|name| !name.is_empty());
             device.kind = Some(label.kind).filter(|kind| !kind.is_empty());
         }
@@ -67,7 +68,8 @@ fn this(installation: InstallationId) -> Device {
         this_device: true,
         enabled: true,
         reached: true,
-        last_active: None,
+        last_heard: None,
+        last_named: None,
         name: None,
         kind: None,
     }
@@ -87,7 +89,8 @@ fn listed(mut rows: Vec<(InstallationId, ratchet::Device)>, places: usize) -> Ve
             this_device: false,
             enabled: device.enabled,
             reached,
-            last_active: Some(Unix::from_millis(millis)),
+            last_heard: device.heard,
+            last_named: Some(Unix::from_millis(millis)),
             name: None,
             kind: None,
         });

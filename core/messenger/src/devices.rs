@@ -1,7 +1,10 @@
 //! Our other devices: enabling them, naming this one, and copies of what we write for them.
 
+use std::collections::BTreeSet;
+
 use rand_core::CryptoRng;
 use undertone_base::StoreError;
+use undertone_crypto::PublicKey;
 use undertone_datasync::{GroupId, Pending, wrap};
 use undertone_payload::{MessageType, Metadata, PairInstallation};
 use undertone_ratchet::{Enabled, InstallationId};
@@ -54,7 +57,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         let clock = bid(label.clock, self.now.unix);
         let pair = PairInstallation::new(clock, installation.as_str(), kind, name, self.now.unix)?;
         let (name, kind) = (pair.name().to_owned(), pair.device_type().to_owned());
-        self.put_label(&installation, &DeviceLabel { clock: clock.value(), name, kind, ..label })?;
+        self.put_label(&installation, &DeviceLabel { clock: clock.value(), name, kind })?;
         let metadata = Metadata::unsigned(MessageType::PAIR_INSTALLATION, pair.encode(), own).into_bytes();
         let bytes = self.with_ratchet(|layer, cx| layer.seal_dh(cx, &own, &metadata))?.bytes;
         let sizes = Sizes { metadata: metadata.len(), protocol: bytes.len(), ..Sizes::default() };
@@ -150,16 +153,25 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Ok(())
     }
 
-    /// Tells the person what this step did to the devices of ours: one is new, or one that is enabled lost its place
-    /// among the three that our bundle names.
-    pub(crate) fn tell_of_own_devices(&mut self) -> Result<(), Fault> {
-        let own = self.own().to_compressed();
-        if !self.tx.written(Table::Device).any(|key| identity_of(key) == Some(own)) {
-            return Ok(());
+    /// Tells the person what this step did to devices: one of ours is new, or one of somebody that we want to hear of
+    /// lost its place among the three that are written to.
+    pub(crate) fn tell_of_devices_written(&mut self) -> Result<(), Fault> {
+        let written: BTreeSet<_> = self.tx.written(Table::Device).filter_map(identity_of).collect();
+        for identity in written {
+            let Ok(identity) = PublicKey::from_compressed(&identity) else { continue };
+            if identity == *self.own() {
+                self.tell_of_own_devices()?;
+            } else if self.follows(&identity)? {
+                self.tell_who_was_pushed_out(&identity)?;
+            }
         }
-        let before = self.messenger.devices(self.tx.below(), self.own())?;
+        Ok(())
+    }
+
+    fn tell_of_own_devices(&mut self) -> Result<(), Fault> {
+        let own = *self.own();
+        let before = self.messenger.devices(self.tx.below(), &own)?;
         let after = self.own_devices()?;
-        let is = |device: &Device, other: &Device| device.installation == other.installation;
         let new: Vec<_> =
             after.iter().filter(|new| !before.iter().any(|old| is(new, old))).cloned().collect();
         if before.len() <= 1 && after.len() > 1 {
@@ -168,12 +180,25 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         for device in new.into_iter().filter(|device| !device.this_device) {
             self.notify(Notice::OwnDevice(Box::new(device)));
         }
+        self.tell_who_was_pushed_out(&own)
+    }
+
+    /// The rule: of the enabled devices of an identity the three with the latest bundles are written to, of our own two
+    /// beside this one. It is the rule of the network's other clients, so both ends agree on it.
+    fn tell_who_was_pushed_out(&mut self, identity: &PublicKey) -> Result<(), Fault> {
+        let before = self.messenger.devices(self.tx.below(), identity)?;
+        let after = self.messenger.devices(&self.tx, identity)?;
         for old in before.iter().filter(|old| old.reached) {
             let now = after.iter().find(|now| is(now, old));
             if now.is_none_or(|now| now.enabled && !now.reached) {
-                self.notify(Notice::DevicePushedOut(old.installation.clone()));
+                let installation = old.installation.clone();
+                self.notify(Notice::DevicePushedOut { identity: *identity, installation });
             }
         }
         Ok(())
     }
+}
+
+fn is(device: &Device, other: &Device) -> bool {
+    device.installation == other.installation
 }

@@ -2,7 +2,7 @@
 
 use undertone_base::{FaultClass, StoreError};
 use undertone_crypto::UnknownKey;
-use undertone_payload::{ComposeError, PairError};
+use undertone_payload::{ComposeError, ContactUpdateError, PairError};
 use undertone_ratchet::SealError;
 
 use crate::limits::MAX_NICKNAME;
@@ -35,6 +35,9 @@ pub enum Fault {
     /// A chat with oneself, or oneself as a contact.
     #[error("this is oneself")]
     Oneself,
+    /// The profile has a name that is none, or a picture that is none or too large.
+    #[error(transparent)]
+    Profile(#[from] ContactUpdateError),
     /// The name or kind of this device is blank or too long.
     #[error(transparent)]
     Pairing(#[from] PairError),
@@ -74,6 +77,7 @@ impl Fault {
             | Self::UnknownDevice
             | Self::UnknownMessage => FaultClass::Caller,
             Self::Compose(e) => e.fault(),
+            Self::Profile(e) => e.fault(),
             Self::Keyring(e) => e.fault(),
             Self::Security(e) => e.fault(),
             Self::Store(e) => e.fault(),
@@ -92,6 +96,7 @@ impl Fault {
             Self::NotWaiting => "messenger.not_waiting",
             Self::Oneself => "messenger.oneself",
             Self::Pairing(e) => e.code(),
+            Self::Profile(e) => e.code(),
             Self::Security(e) => e.code(),
             Self::Store(e) => e.code(),
             Self::ThisDevice => "messenger.this_device",

@@ -8,7 +8,7 @@
 use rand_core::CryptoRng;
 use undertone_base::Unix;
 use undertone_crypto::PublicKey;
-use undertone_ratchet::{DeviceChange, Learned, OpenError};
+use undertone_ratchet::{DeviceChange, InstallationId, Learned, OpenError, ProtocolMessage};
 use undertone_transport::Received;
 
 use crate::chat::ChatId;
@@ -40,14 +40,39 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         self.tell_of_devices(&peer, &learned)?;
         let answered = self.admit(&peer)? && self.answer(&peer)?;
         self.notify(Notice::Undecodable { author: peer, why: Undecodable::Security(error.code()) });
-        self.notify(Notice::LostSession { peer, answered });
+        self.lost_session(received, answered)?;
+        Ok(())
+    }
+
+    /// Tells the person, and remembers that it was told.
+    pub(crate) fn lost_session(&mut self, received: &Received, answered: bool) -> Result<(), Fault> {
+        let peer = received.author;
+        let known = self.contact(&peer)?;
+        if known.is_some() || self.chat(&ChatId::OneToOne(peer))?.is_some() {
+            let row = known.unwrap_or_default();
+            self.put_contact(&peer, &ContactRow { session_lost: true, ..row })?;
+        }
+        self.notify(Notice::LostSession { peer, installation: named_in(received), answered });
+        Ok(())
+    }
+
+    /// A message came through the ratchet: if the person was told that a session was lost, it is told of this.
+    pub(crate) fn session_is_back(
+        &mut self,
+        peer: &PublicKey,
+        installation: Option<InstallationId>,
+    ) -> Result<(), Fault> {
+        if let Some(row) = self.contact(peer)?.filter(|row| row.session_lost) {
+            self.put_contact(peer, &ContactRow { session_lost: false, ..row })?;
+            self.notify(Notice::SessionChanged { peer: *peer, installation });
+        }
         Ok(())
     }
 
     /// Whether a message is protected less than what its author has shown.
     pub(crate) fn is_downgrade(&self, author: &PublicKey, protection: Protection) -> Result<bool, Fault> {
         let row = self.contact(author)?.unwrap_or_default();
-        let allowed = row.weaker_allowed || row.pfs == Pfs::Off;
+        let allowed = row.weaker_allowed || row.pfs == Some(Pfs::Off);
         Ok(protection != Protection::Ratchet && row.shown_pfs && !allowed)
     }
 
@@ -62,7 +87,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             self.answer(&peer)?;
         }
         self.notify(Notice::Undecodable { author: peer, why: Undecodable::Payload(DOWNGRADE) });
-        self.notify(Notice::Downgraded { peer, to });
+        let installation = named_in(received).filter(|_| to == Protection::DhOnly);
+        self.notify(Notice::Downgraded { peer, installation, to });
         Ok(())
     }
 
@@ -108,4 +134,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         self.send(OutboxRow::new(Address::Partition(*peer), sealed, Carries::Devices), &sent)?;
         Ok(true)
     }
+}
+
+/// The device that wrote a message of the security layer, as it says itself.
+fn named_in(received: &Received) -> Option<InstallationId> {
+    let message = ProtocolMessage::decode(&received.payload).ok()?;
+    InstallationId::new(message.installation())
 }

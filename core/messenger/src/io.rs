@@ -6,7 +6,7 @@ use undertone_payload::MessageId;
 use undertone_ratchet::InstallationId;
 use undertone_transport::{Route, SendId, WireId};
 
-use crate::contact::{Contact, VerifiedBy};
+use crate::contact::{Contact, Profile, VerifiedBy};
 use crate::device::Device;
 use crate::{Chat, ChatId, Message, MessageState};
 
@@ -68,6 +68,8 @@ pub enum Command {
         /// `desktop`, `android`, `ios` or another word of at most 32 bytes.
         kind: String,
     },
+    /// Send to a person as the default says from now on.
+    PfsByDefault(PublicKey),
     /// Forget nickname and verification of a person, and that it was added. The chat stays.
     RemoveContact(PublicKey),
     /// Send a text; opens the chat when need be. Comes back as [`Notice::Message`].
@@ -77,13 +79,19 @@ pub enum Command {
         /// At most 4,096 bytes, not blank.
         text: String,
     },
-    /// Perfect forward secrecy on or off for what is sent to this person from now on.
+    /// Tell a person that we have added it, with the profile that we claim; adds it, if need be. Nothing else tells it.
+    SendContactUpdate(PublicKey),
+    /// Perfect forward secrecy on or off from now on for what is sent to people of whom nothing else was said.
+    SetDefaultPfs(Pfs),
+    /// Perfect forward secrecy on or off for what is sent to this person from now on, whatever the default is.
     SetPfs {
         /// Whom.
         peer: PublicKey,
         /// What.
         pfs: Pfs,
     },
+    /// What we claim of ourselves. Everybody whom we have told something before hears of it, and our other devices.
+    SetProfile(Profile),
     /// Hear of a person again. Its unacknowledged messages come again by themselves.
     Unblock(PublicKey),
     /// Remember that the person's key was compared with it. Adds it.
@@ -127,15 +135,24 @@ pub enum Notice {
     ChatRemoved(ChatId),
     /// What we make of a person changed.
     Contact(Box<Contact>),
-    /// A device of ours that was enabled lost its place among the three that our bundle names, to one that was active
-    /// later: people do not write to it any more.
-    DevicePushedOut(InstallationId),
+    /// Whether messages go through the ratchet to people of whom nothing else was said.
+    DefaultPfs(Pfs),
+    /// A device that was enabled lost its place among the three that are written to, to one with a later bundle. Of
+    /// ours: our bundle does not name it any more. Of a person: we do not encrypt for it any more.
+    DevicePushedOut {
+        /// Whose.
+        identity: PublicKey,
+        /// Its name.
+        installation: InstallationId,
+    },
     /// Somebody who had written through the ratchet wrote without it. Not shown and not acknowledged, so that it
     /// comes again: the person's devices were told of ours, and write through the ratchet then. If they do not,
     /// [`Command::AllowWeaker`] lets it through.
     Downgraded {
         /// Who.
         peer: PublicKey,
+        /// Which device, as it says; none where the message names none.
+        installation: Option<InstallationId>,
         /// What protects its message now.
         to: Protection,
     },
@@ -144,6 +161,8 @@ pub enum Notice {
     LostSession {
         /// Whose devices.
         peer: PublicKey,
+        /// Which one wrote it.
+        installation: Option<InstallationId>,
         /// Whether it was told of ours now, so that its next message can be read. Not more often than every two
         /// hours.
         answered: bool,
@@ -163,6 +182,16 @@ pub enum Notice {
     /// Another device of ours is new, or what it is called or whether it is enabled changed. A new one that nobody of
     /// us has set up is somebody else's who holds our key.
     OwnDevice(Box<Device>),
+    /// What we claim of ourselves changed, here or on another device of ours.
+    Profile(Box<Profile>),
+    /// After a [`Notice::LostSession`] the first message of that person came through the ratchet: in another session
+    /// than those before, protected as well as they were.
+    SessionChanged {
+        /// Whose device.
+        peer: PublicKey,
+        /// Which one wrote it.
+        installation: Option<InstallationId>,
+    },
     /// A message of ours went on.
     State {
         /// Which.

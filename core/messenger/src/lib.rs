@@ -94,6 +94,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod backup;
 mod chat;
 mod chats;
 mod compose;
@@ -120,14 +121,17 @@ pub mod store;
 #[cfg(feature = "testing")]
 pub mod suite;
 mod timer;
+mod updates;
 
 #[cfg(test)]
 mod tests;
 
+pub use backup::{RestoreError, Restored};
 pub use chat::{Chat, ChatId, FailReason, Message, MessageState, OpenedBy, ParseChatIdError};
-pub use contact::{Contact, ContactState, Verification, VerifiedBy};
+pub use contact::{Contact, ContactState, Profile, Verification, VerifiedBy};
 pub use device::Device;
 pub use fault::Fault;
 pub use io::{Command, Effect, Input, Notice, Pfs, Protection, Sizes, Trace, TraceStep, Undecodable};
 pub use messenger::Messenger;
 pub use queries::Place;
+pub use undertone_ratchet::InstallationId;

@@ -113,9 +113,19 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             Command::MarkRead(chat) => self.mark_read(&chat),
             Command::Open(chat) => self.open_chat(&chat),
             Command::Pair { name, kind } => self.pair(&name, &kind),
+            Command::PfsByDefault(peer) => self.set_pfs(&peer, None),
             Command::RemoveContact(peer) => self.remove_contact(&peer),
             Command::Send { chat, text } => self.send_text(&chat, text),
-            Command::SetPfs { peer, pfs } => self.set_pfs(&peer, pfs),
+            Command::SendContactUpdate(peer) => self.send_contact_update(&peer),
+            Command::SetDefaultPfs(pfs) => {
+                if self.state.pfs_default != pfs {
+                    self.state.pfs_default = pfs;
+                    self.notify(Notice::DefaultPfs(pfs));
+                }
+                Ok(())
+            }
+            Command::SetPfs { peer, pfs } => self.set_pfs(&peer, Some(pfs)),
+            Command::SetProfile(profile) => self.set_profile(profile),
             Command::Unblock(peer) => self.unblock(&peer),
             Command::Verify { peer, by } => self.verify(&peer, by),
         }

@@ -63,8 +63,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
                 if !self.is_enabled(&from)? {
                     return Err(refuse(code::DEVICE_NOT_ENABLED)); // O2
                 }
-                let label = self.label(&from)?;
-                self.put_label(&from, &DeviceLabel { heard: Some(self.now.unix), ..label })?;
+                self.session_is_back(&received.author, Some(from))?;
                 let arrival = Arrival { received, protection: Protection::Ratchet, sync: 0 };
                 self.received_payload(payload, arrival)?;
             }
@@ -86,7 +85,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         let enabled = self.own_devices()?.iter().any(|device| device.enabled && !device.this_device);
         if error.wants_answer() && enabled {
             let answered = self.answer(&own)?;
-            self.notify(Notice::LostSession { peer: own, answered });
+            self.lost_session(received, answered)?;
         }
         Ok(())
     }
@@ -120,7 +119,6 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             clock: pair.clock().value(),
             name: pair.name().to_owned(),
             kind: pair.device_type().to_owned(),
-            ..label
         };
         self.put_label(&installation, &label)?;
         // If it is new, the end of the step tells of it.

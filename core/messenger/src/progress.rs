@@ -74,8 +74,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     fn failed_pending(&mut self, key: &[u8], why: Failure) -> Result<(), Fault> {
         let Some(pending) = self.pending(key)? else { return Ok(()) };
         let id = self.message_of(&pending);
-        let copy = pending.peer() == self.own();
-        let unsent = copy || self.message(&id)?.is_some_and(|m| rank(m.state) < rank(MessageState::Sent));
+        let message = self.message(&id)?;
+        // Shown nowhere: a copy for our other devices, or a contact update.
+        let copy = pending.peer() == self.own() || message.is_none();
+        let unsent = copy || message.is_some_and(|m| rank(m.state) < rank(MessageState::Sent));
         let attempts = pending.attempts().saturating_add(1);
         let reason = match why {
             Failure::TooLarge => Some(FailReason::TooLarge),

@@ -8,11 +8,11 @@ use undertone_payload::MessageId;
 use undertone_ratchet::InstallationId;
 
 use crate::chat::{Chat, ChatId, Message};
-use crate::contact::{Contact, ContactState};
+use crate::contact::{Contact, ContactState, Profile};
 use crate::io::Pfs;
 use crate::limits::{MAX_PAGE, MAX_ROWS};
 use crate::messenger::Messenger;
-use crate::rows::{ContactRow, State, chat_key, contact_key, timeline_key};
+use crate::rows::{ContactRow, ProfileRow, State, chat_key, contact_key, timeline_key};
 use crate::store::{Keys, Order, StoreTx, Table, prefix_end};
 
 /// A place in the timeline of a chat.
@@ -91,10 +91,11 @@ impl Messenger {
     /// # Errors
     /// [`StoreError`].
     pub fn contacts(&self, tx: &impl StoreTx) -> Result<Vec<Contact>, StoreError> {
+        let default = self.default_pfs(tx)?;
         let mut contacts = Vec::new();
         for (key, row) in tx.scan(Table::Contact, Keys::ALL, Order::Ascending, MAX_ROWS)? {
             let key = PublicKey::from_compressed(&key).map_err(|_| StoreError::Corrupt("contact"))?;
-            contacts.push(ContactRow::from_bytes(&row)?.contact(key));
+            contacts.push(ContactRow::from_bytes(&row)?.contact(key, default));
         }
         contacts.retain(|contact| contact.state != ContactState::Unknown);
         Ok(contacts)
@@ -105,8 +106,22 @@ impl Messenger {
     /// # Errors
     /// [`StoreError`].
     pub fn contact(&self, tx: &impl StoreTx, person: &PublicKey) -> Result<Contact, StoreError> {
+        let default = self.default_pfs(tx)?;
         let row = tx.get(Table::Contact, &contact_key(person))?;
-        Ok(row.as_deref().map(ContactRow::from_bytes).transpose()?.unwrap_or_default().contact(*person))
+        Ok(row
+            .as_deref()
+            .map(ContactRow::from_bytes)
+            .transpose()?
+            .unwrap_or_default()
+            .contact(*person, default))
+    }
+
+    /// What we claim of ourselves.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn profile(&self, tx: &impl StoreTx) -> Result<Profile, StoreError> {
+        Ok(ProfileRow::load(tx)?.profile)
     }
 
     /// Whether messages to a person go through the ratchet.
@@ -114,8 +129,15 @@ impl Messenger {
     /// # Errors
     /// [`StoreError`].
     pub fn pfs(&self, tx: &impl StoreTx, peer: &PublicKey) -> Result<Pfs, StoreError> {
-        let row = tx.get(Table::Contact, &contact_key(peer))?;
-        Ok(row.as_deref().map(ContactRow::from_bytes).transpose()?.unwrap_or_default().pfs)
+        Ok(self.contact(tx, peer)?.pfs)
+    }
+
+    /// Whether messages go through the ratchet to people of whom nothing else was said.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn default_pfs(&self, tx: &impl StoreTx) -> Result<Pfs, StoreError> {
+        Ok(State::load(tx)?.map(|state| state.pfs_default).unwrap_or_default())
     }
 }
 

@@ -22,7 +22,8 @@ use rand_core::CryptoRng;
 use undertone_crypto::PublicKey;
 use undertone_datasync::{Acks, Delivery, SyncPayload, Unwrapped, receive, unwrap};
 use undertone_payload::{
-    Attribution, ChatKind, CheckedChatMessage, Identified, MessageId, Parsed, PayloadError, RawMetadata,
+    Attribution, ChatKind, CheckedChatMessage, ContactUpdate, Identified, MessageId, Parsed, PayloadError,
+    RawMetadata,
 };
 use undertone_ratchet::{Kind, OpenError, ProtocolError, RatchetError};
 use undertone_transport::{PublicName, Received, Route};
@@ -61,6 +62,8 @@ pub(crate) struct Arrival<'r> {
 enum Body {
     /// A chat message that may be filed.
     Chat(MessageId, Box<CheckedChatMessage>),
+    /// What a person says of itself.
+    Update(Box<ContactUpdate>),
     /// Valid, but nothing that this version does anything with. Acknowledged all the same: its sender would
     /// repeat it for ever.
     Unhandled,
@@ -155,8 +158,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     fn received_direct(&mut self, received: &Received) -> Result<(), Stop> {
+        let mut from = None;
         let (payload, protection) = match self.open_sealed(received) {
             Ok(opened) => {
+                from.clone_from(&opened.installation);
                 self.tell_of_devices(&received.author, &opened.learned)?;
                 match (opened.kind, opened.payload) {
                     (Kind::Ratchet | Kind::DhOnly, Some(payload)) => (payload, protection(opened.protection)),
@@ -180,6 +185,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         self.received_payload(payload, Arrival { received, protection, sync: 0 })?;
         if protection == Protection::Ratchet {
             self.has_shown_pfs(&received.author)?;
+            self.session_is_back(&received.author, from)?;
         }
         Ok(())
     }
@@ -304,6 +310,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         let metadata = body.len();
         let (id, checked) = match check_body(body, arrival) {
             Ok(Body::Chat(id, checked)) => (id, checked),
+            Ok(Body::Update(update)) => return self.updated(&arrival.received.author, &update),
             Ok(Body::Unhandled) => return Ok(Ok(())),
             Err(why) => return Ok(Err(why)),
         };
@@ -441,6 +448,10 @@ fn check_body(body: Vec<u8>, arrival: Arrival<'_>) -> Result<Body, Undecodable> 
                 Some(ChatKind::PrivateGroup) => Ok(Body::Unhandled),
                 _ => Err(Undecodable::Payload(code::WRONG_CHAT)), // M7
             }
+        }
+        Ok(Parsed::Contact(raw)) => {
+            let update = raw.check(received.sent_at).map_err(|e| Undecodable::Payload(e.code()))?;
+            Ok(Body::Update(Box::new(update)))
         }
         Ok(_) => Ok(Body::Unhandled),
         // A later version's.

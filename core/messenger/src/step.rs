@@ -60,7 +60,7 @@ impl<'a, S: StoreTx, R: CryptoRng + ?Sized> Step<'a, S, R> {
 
     /// Writes everything down and hands the effects out.
     pub(crate) fn finish(mut self) -> Result<Vec<Effect>, Fault> {
-        self.tell_of_own_devices()?;
+        self.tell_of_devices_written()?;
         if self.saved.as_ref() != Some(&self.state) {
             self.state.save(&mut self.tx)?;
         }

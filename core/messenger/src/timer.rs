@@ -7,6 +7,7 @@ use undertone_base::{StoreError, Unix};
 use undertone_datasync::Pending;
 use undertone_transport::SendId;
 
+use crate::chat::Message;
 use crate::fault::Fault;
 use crate::io::{Protection, Sizes};
 use crate::limits::{CONTACT_CODE_EVERY, MAX_SLEEP, RESENDS_PER_STEP};
@@ -57,15 +58,15 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             return self.hand_over_copy(key, pending);
         }
         let id = self.message_of(pending);
-        let Some(mut message) = self.message(&id)? else { return Ok(()) };
+        let shown = self.message(&id)?;
         let payload = pending.payload().to_bytes();
         let sync = payload.len();
         let sealed = self.seal_direct(pending.peer(), payload)?;
         let sent = Sent {
-            message: Some(id),
+            message: shown.as_ref().map(|_| id),
             peer: Some(*pending.peer()),
             sizes: Sizes {
-                text: message.text.len(),
+                text: shown.as_ref().map_or(0, |message| message.text.len()),
                 metadata: pending.message().body.len(),
                 sync,
                 protocol: sealed.bytes.len(),
@@ -74,9 +75,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             protection: sealed.protection,
         };
         // What is shown is the weakest form in which it ever left.
-        if weakness(sealed.protection) > weakness(message.protection) {
-            message.protection = sealed.protection;
-            self.put_message(&message)?;
+        if let Some(message) = shown.filter(|m| weakness(sealed.protection) > weakness(m.protection)) {
+            self.put_message(&Message { protection: sealed.protection, ..message })?;
         }
         self.send(OutboxRow::new(sealed.address, sealed.bytes, Carries::Pending(key)), &sent)
     }

@@ -25,6 +25,9 @@ pub struct State {
     /// The send that carries our contact code; 0 for none.
     #[prost(uint64, tag = "8")]
     pub contact_code_send: u64,
+    /// Messages go without the ratchet to whomever nothing else was said of.
+    #[prost(bool, tag = "9")]
+    pub pfs_default_off: bool,
 }
 /// Table Chat, by chat key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -135,7 +138,7 @@ pub mod address {
 pub struct Contact {
     #[prost(uint32, tag = "1")]
     pub format: u32,
-    /// Messages to this person go without the ratchet.
+    /// Messages to this person go without the ratchet, whatever the default is.
     #[prost(bool, tag = "2")]
     pub pfs_off: bool,
     /// When it was last told of our devices because its message was not for this one, ms since 1970; 0 for never.
@@ -165,6 +168,46 @@ pub struct Contact {
     /// The clock of its chat when that was declined: nothing up to there is shown again; 0 for none.
     #[prost(uint64, tag = "11")]
     pub declined_clock: u64,
+    /// Messages to this person go through the ratchet, whatever the default is.
+    #[prost(bool, tag = "12")]
+    pub pfs_on: bool,
+    /// Whether a message of its devices could not be read for want of a session, and none was read since.
+    #[prost(bool, tag = "20")]
+    pub session_lost: bool,
+    /// What it said of itself when it told us that it had added us; absent if it never has.
+    #[prost(message, optional, tag = "21")]
+    pub claim: ::core::option::Option<ContactClaim>,
+    /// Whether we have told it that we have added it.
+    #[prost(bool, tag = "22")]
+    pub told: bool,
+    /// The clock of what we told it last.
+    #[prost(uint64, tag = "23")]
+    pub told_clock: u64,
+}
+/// What a person claims. Nobody has checked it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ContactClaim {
+    #[prost(uint64, tag = "1")]
+    pub clock: u64,
+    #[prost(string, tag = "2")]
+    pub ens_name: ::prost::alloc::string::String,
+    /// A data URL.
+    #[prost(string, tag = "3")]
+    pub picture: ::prost::alloc::string::String,
+}
+/// Table Meta, key "profile": what we claim of ourselves.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Profile {
+    #[prost(uint32, tag = "1")]
+    pub format: u32,
+    /// When that was said, by whichever device of ours.
+    #[prost(uint64, tag = "2")]
+    pub clock: u64,
+    #[prost(string, tag = "3")]
+    pub ens_name: ::prost::alloc::string::String,
+    /// A data URL.
+    #[prost(string, tag = "4")]
+    pub picture: ::prost::alloc::string::String,
 }
 /// Table Meta, key "device/" and the name of a device of ours: what it says of itself.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -179,7 +222,29 @@ pub struct DeviceLabel {
     /// `desktop`, `ios`, `android` or another word.
     #[prost(string, tag = "4")]
     pub kind: ::prost::alloc::string::String,
-    /// When this device last heard from it, ms since 1970; 0 for never.
-    #[prost(uint64, tag = "5")]
-    pub heard_ms: u64,
+}
+/// What a backup keeps of the messenger: rows of the tables above, and no state of the ratchet.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Backup {
+    #[prost(uint32, tag = "1")]
+    pub format: u32,
+    /// Whose it is: compressed key.
+    #[prost(bytes = "vec", tag = "2")]
+    pub owner: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, repeated, tag = "3")]
+    pub contacts: ::prost::alloc::vec::Vec<BackupRow>,
+    #[prost(message, repeated, tag = "4")]
+    pub chats: ::prost::alloc::vec::Vec<BackupRow>,
+    #[prost(message, repeated, tag = "5")]
+    pub messages: ::prost::alloc::vec::Vec<BackupRow>,
+    #[prost(bool, tag = "6")]
+    pub pfs_default_off: bool,
+}
+/// A row with its key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackupRow {
+    #[prost(bytes = "vec", tag = "1")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub row: ::prost::alloc::vec::Vec<u8>,
 }

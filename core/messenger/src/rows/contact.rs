@@ -12,7 +12,8 @@ const CONTACT: StoreError = StoreError::Corrupt("contact");
 /// What is kept of a person.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ContactRow {
-    pub(crate) pfs: Pfs,
+    /// What was said of this person; none for what the default says.
+    pub(crate) pfs: Option<Pfs>,
     /// When it was last told of our devices because its message was not for this one.
     pub(crate) answered: Option<Unix>,
     /// It has sent us something through the ratchet.
@@ -28,32 +29,55 @@ pub(crate) struct ContactRow {
     pub(crate) verified: Option<Verification>,
     /// Up to this clock nothing that it wrote is shown again; 0 for none.
     pub(crate) declined: u64,
+    /// A message of its devices could not be read for want of a session, and none was read since.
+    pub(crate) session_lost: bool,
+    /// What it said of itself when it told us that it had added us.
+    pub(crate) claim: Option<Claim>,
+    /// We have told it that we have added it.
+    pub(crate) told: bool,
+    /// The clock of what we told it last; 0 for nothing.
+    pub(crate) told_clock: u64,
+}
+
+/// What a person claims of itself. Nobody has checked it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Claim {
+    pub(crate) clock: u64,
+    pub(crate) ens_name: String,
+    pub(crate) picture: String,
 }
 
 impl ContactRow {
-    /// As it is shown.
-    pub(crate) fn contact(&self, key: undertone_crypto::PublicKey) -> Contact {
+    /// As it is shown, where messages go by `default` to whomever nothing else was said of.
+    pub(crate) fn contact(&self, key: undertone_crypto::PublicKey, default: Pfs) -> Contact {
         let state = match self {
             Self { blocked: true, .. } => ContactState::Blocked,
             Self { verified: Some(_), .. } => ContactState::Verified,
             Self { added: true, .. } => ContactState::Added,
             _ => ContactState::Unknown,
         };
+        let claimed =
+            |what: fn(&Claim) -> &String| self.claim.as_ref().map(what).filter(|s| !s.is_empty()).cloned();
         Contact {
             key,
             state,
             nickname: Some(self.nickname.clone()).filter(|name| !name.is_empty()),
             verification: self.verified,
-            pfs: self.pfs,
+            pfs: self.pfs.unwrap_or(default),
+            pfs_chosen: self.pfs,
             shown_pfs: self.shown_pfs,
             weaker_allowed: self.weaker_allowed,
+            has_added_us: self.claim.is_some(),
+            told: self.told,
+            claimed_ens: claimed(|claim| &claim.ens_name),
+            picture: claimed(|claim| &claim.picture),
         }
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         proto::Contact {
             format: FORMAT,
-            pfs_off: self.pfs == Pfs::Off,
+            pfs_off: self.pfs == Some(Pfs::Off),
             answered_ms: self.answered.map_or(0, Unix::millis),
             shown_pfs: self.shown_pfs,
             weaker_allowed: self.weaker_allowed,
@@ -63,6 +87,15 @@ impl ContactRow {
             verified_ms: self.verified.map_or(0, |verified| verified.at.millis()),
             verified_by: self.verified.map_or(0, |verified| number(verified.by)),
             declined_clock: self.declined,
+            pfs_on: self.pfs == Some(Pfs::On),
+            session_lost: self.session_lost,
+            claim: self.claim.as_ref().map(|claim| proto::ContactClaim {
+                clock: claim.clock,
+                ens_name: claim.ens_name.clone(),
+                picture: claim.picture.clone(),
+            }),
+            told: self.told,
+            told_clock: self.told_clock,
         }
         .encode_to_vec()
     }
@@ -78,7 +111,11 @@ impl ContactRow {
             }),
         };
         Ok(Self {
-            pfs: if row.pfs_off { Pfs::Off } else { Pfs::On },
+            pfs: match (row.pfs_off, row.pfs_on) {
+                (true, _) => Some(Pfs::Off),
+                (false, true) => Some(Pfs::On),
+                (false, false) => None,
+            },
             answered: Some(Unix::from_millis(row.answered_ms)).filter(|at| *at != Unix::default()),
             shown_pfs: row.shown_pfs,
             weaker_allowed: row.weaker_allowed,
@@ -87,6 +124,14 @@ impl ContactRow {
             nickname: row.nickname,
             verified,
             declined: row.declined_clock,
+            session_lost: row.session_lost,
+            claim: row.claim.map(|claim| Claim {
+                clock: claim.clock,
+                ens_name: claim.ens_name,
+                picture: claim.picture,
+            }),
+            told: row.told,
+            told_clock: row.told_clock,
         })
     }
 }

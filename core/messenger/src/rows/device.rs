@@ -1,7 +1,7 @@
 //! Rows of table Meta about devices of ours.
 
 use prost::Message as _;
-use undertone_base::{StoreError, Unix};
+use undertone_base::StoreError;
 use undertone_ratchet::InstallationId;
 
 use super::{FORMAT, check_format};
@@ -11,14 +11,13 @@ const LABEL: StoreError = StoreError::Corrupt("device");
 /// How their keys begin.
 pub(crate) const DEVICE_LABELS: &[u8] = b"device/";
 
-/// What a device of ours says of itself, and when it did.
+/// What a device of ours says of itself.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct DeviceLabel {
     /// Of the newest message that said so.
     pub(crate) clock: u64,
     pub(crate) name: String,
     pub(crate) kind: String,
-    pub(crate) heard: Option<Unix>,
 }
 
 impl DeviceLabel {
@@ -32,7 +31,6 @@ impl DeviceLabel {
             clock: self.clock,
             name: self.name.clone(),
             kind: self.kind.clone(),
-            heard_ms: self.heard.map_or(0, Unix::millis),
         }
         .encode_to_vec()
     }
@@ -40,7 +38,6 @@ impl DeviceLabel {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
         let row = proto::DeviceLabel::decode(bytes).map_err(|_| LABEL)?;
         check_format(row.format, LABEL)?;
-        let heard = Some(Unix::from_millis(row.heard_ms)).filter(|at| *at != Unix::default());
-        Ok(Self { clock: row.clock, name: row.name, kind: row.kind, heard })
+        Ok(Self { clock: row.clock, name: row.name, kind: row.kind })
     }
 }

@@ -5,15 +5,17 @@ mod contact;
 mod device;
 mod keys;
 mod outbox;
+mod profile;
 mod state;
 
 use undertone_base::StoreError;
 use undertone_crypto::PublicKey;
 
-pub(crate) use self::contact::ContactRow;
+pub(crate) use self::contact::{Claim, ContactRow};
 pub(crate) use self::device::{DEVICE_LABELS, DeviceLabel};
 pub(crate) use self::keys::{Due, chat_key, clock_key, contact_key, pending_key, timeline_key};
 pub(crate) use self::outbox::{Address, Carries, OutboxRow};
+pub(crate) use self::profile::ProfileRow;
 pub(crate) use self::state::State;
 
 /// The format that this version writes, and the only one so far.

@@ -6,8 +6,8 @@ use undertone_ratchet::InstallationId;
 use undertone_transport::SendId;
 
 use super::{FORMAT, check_format};
-use crate::proto;
 use crate::store::{StoreTx, Table};
+use crate::{Pfs, proto};
 
 const STATE: StoreError = StoreError::Corrupt("state");
 const KEY: &[u8] = b"state";
@@ -22,6 +22,7 @@ pub(crate) struct State {
     pub(crate) people: u32,
     pub(crate) acks_queued: u32,
     pub(crate) contact_code_send: Option<SendId>,
+    pub(crate) pfs_default: Pfs,
 }
 
 impl State {
@@ -34,6 +35,7 @@ impl State {
             people: 0,
             acks_queued: 0,
             contact_code_send: None,
+            pfs_default: Pfs::On,
         }
     }
 
@@ -63,6 +65,7 @@ impl State {
             people: self.people,
             acks_queued: self.acks_queued,
             contact_code_send: self.contact_code_send.map_or(0, |id| id.0),
+            pfs_default_off: self.pfs_default == Pfs::Off,
         }
         .encode_to_vec()
     }
@@ -78,6 +81,7 @@ impl State {
             people: row.people,
             acks_queued: row.acks_queued,
             contact_code_send: Some(SendId(row.contact_code_send)).filter(|id| id.0 != 0),
+            pfs_default: if row.pfs_default_off { Pfs::Off } else { Pfs::On },
         })
     }
 }

@@ -7,7 +7,7 @@ use undertone_transport::{Flush, PublicName, SendId};
 
 use super::keys::chat_of;
 use super::*;
-use crate::contact::{Verification, VerifiedBy};
+use crate::contact::{Profile, Verification, VerifiedBy};
 use crate::{Chat, ChatId, FailReason, Message, MessageState, OpenedBy, Pfs, Protection};
 
 fn person() -> PublicKey {
@@ -49,12 +49,7 @@ fn rows_of_format_1() {
         failures: 4,
         again: Some(Unix::from_millis(5)),
     };
-    let label = DeviceLabel {
-        clock: 3,
-        name: "study".to_owned(),
-        kind: "desktop".to_owned(),
-        heard: Some(Unix::from_millis(4)),
-    };
+    let label = DeviceLabel { clock: 3, name: "study".to_owned(), kind: "desktop".to_owned() };
     assert_eq!(DeviceLabel::from_bytes(&label.to_bytes()).unwrap(), label);
     insta::assert_snapshot!(
         [
@@ -67,7 +62,7 @@ fn rows_of_format_1() {
             format!(
                 "contact  {}",
                 hex(&ContactRow {
-                    pfs: Pfs::Off,
+                    pfs: Some(Pfs::Off),
                     answered: Some(Unix::from_millis(7)),
                     shown_pfs: true,
                     weaker_allowed: true,
@@ -76,6 +71,7 @@ fn rows_of_format_1() {
                     nickname: "Bob".to_owned(),
                     verified: Some(Verification { by: VerifiedBy::CodeOverCall, at: Unix::from_millis(9) }),
                     declined: 8,
+                    ..ContactRow::default()
                 }
                 .to_bytes())
             ),
@@ -94,12 +90,35 @@ fn rows_of_format_1() {
     assert_eq!(OutboxRow::from_bytes(&outbox.to_bytes()).unwrap(), outbox);
 }
 
+/// Fields that were added to a format say nothing while they are left out.
+#[test]
+fn what_a_person_claims_and_what_we_claim() {
+    let claim = Claim { clock: 4, ens_name: "b.eth".to_owned(), picture: "data:image/gif".to_owned() };
+    let row = ContactRow {
+        session_lost: true,
+        claim: Some(claim),
+        told: true,
+        told_clock: 5,
+        ..ContactRow::default()
+    };
+    assert_eq!(ContactRow::from_bytes(&row.to_bytes()).unwrap(), row);
+    insta::assert_snapshot!(hex(&row.to_bytes()), @"0801a00101aa011908041205622e6574681a0e646174613a696d6167652f676966b00101b80105");
+    let profile = Profile { ens_name: "a.eth".to_owned(), picture: "data:image/png".to_owned() };
+    let row = ProfileRow { clock: 7, profile };
+    assert_eq!(ProfileRow::from_bytes(&row.to_bytes()).unwrap(), row);
+    insta::assert_snapshot!(hex(&row.to_bytes()), @"080110071a05612e657468220e646174613a696d6167652f706e67");
+    // What was written of a device before it had a clock of its own is skipped.
+    let label = DeviceLabel { clock: 3, name: "a".to_owned(), kind: "b".to_owned() };
+    let old = [label.to_bytes(), vec![0x28, 4]].concat();
+    assert_eq!(DeviceLabel::from_bytes(&old).unwrap(), label);
+}
+
 /// What versions before contact states wrote.
 #[test]
 fn a_contact_row_without_states_is_read() {
     let row = ContactRow::from_bytes(&[8, 1, 16, 1, 24, 7, 32, 1, 40, 1]).unwrap();
     let expected = ContactRow {
-        pfs: Pfs::Off,
+        pfs: Some(Pfs::Off),
         answered: Some(Unix::from_millis(7)),
         shown_pfs: true,
         weaker_allowed: true,

@@ -52,7 +52,7 @@ fn told(effects: &[Effect]) -> Vec<Device> {
 
 fn pushed_out(effects: &[Effect]) -> Vec<InstallationId> {
     let name = |effect: &Effect| match effect {
-        Effect::Notify(Notice::DevicePushedOut(name)) => Some(name.clone()),
+        Effect::Notify(Notice::DevicePushedOut { installation, .. }) => Some(installation.clone()),
         _ => None,
     };
     effects.iter().filter_map(name).collect()
@@ -98,7 +98,7 @@ fn a_new_device_of_ours_is_shown_and_gets_nothing_until_it_is_enabled() {
     let shown = told(&effects);
     assert_eq!(shown.len(), 1);
     assert_eq!((shown[0].installation.clone(), shown[0].enabled), (name(&phone), false));
-    assert_eq!(shown[0].last_active, Some(START));
+    assert_eq!((shown[0].last_named, shown[0].last_heard), (Some(START), Some(START)));
     assert_eq!(devices(&laptop)[1], shown[0]);
     assert!(told(&laptop.hear(laptop.key(), &code)).is_empty(), "once");
     let bob = ChatId::OneToOne(Side::unopened(0xb2).key());
@@ -377,11 +377,12 @@ fn the_devices_of_a_person_are_listed() {
     assert_eq!(known.len(), 1);
     assert_eq!(known[0].installation, name(&bob));
     assert!(known[0].enabled && known[0].reached && !known[0].this_device);
-    assert!(known[0].last_active.is_some_and(|at| at >= START));
+    assert!(known[0].last_named.is_some_and(|at| at >= START));
+    assert_eq!(known[0].last_heard, Some(START));
     bob.later(Duration::from_secs(100));
     alice.now = bob.now;
     let (_, send) = bob.say(&ChatId::OneToOne(alice.key()), "still here");
     alice.hear(bob.key(), &send);
-    assert_eq!(theirs(&alice, bob.key())[0].last_active, Some(bob.now.unix));
+    assert_eq!(theirs(&alice, bob.key())[0].last_heard, Some(bob.now.unix));
     assert!(theirs(&alice, Side::unopened(0xc3).key()).is_empty());
 }

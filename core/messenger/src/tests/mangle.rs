@@ -9,7 +9,7 @@ use undertone_support::mangle::{self, Mutation, Trial, Whose};
 use undertone_transport::{Flush, PublicName, Route};
 
 use super::*;
-use crate::rows::{Address, Carries, ContactRow, DeviceLabel, Due, OutboxRow, chat_key};
+use crate::rows::{Address, Carries, Claim, ContactRow, DeviceLabel, Due, OutboxRow, chat_key};
 use crate::{Chat, FailReason, OpenedBy, Pfs, Protection, Verification, VerifiedBy};
 
 fn of(sample: &[u8]) -> Vec<Mutation> {
@@ -151,7 +151,7 @@ fn mangled_rows_are_a_corrupt_store() {
         }
     }
     for mutation in of(&ContactRow {
-        pfs: Pfs::Off,
+        pfs: Some(Pfs::Off),
         answered: Some(Unix::from_millis(7)),
         shown_pfs: true,
         weaker_allowed: true,
@@ -160,12 +160,20 @@ fn mangled_rows_are_a_corrupt_store() {
         nickname: "Bob".to_owned(),
         verified: Some(Verification { by: VerifiedBy::QrCode, at: Unix::from_millis(8) }),
         declined: 9,
+        session_lost: true,
+        claim: Some(Claim {
+            clock: 4,
+            ens_name: "b.eth".to_owned(),
+            picture: "data:image/png;base64,".to_owned(),
+        }),
+        told: true,
+        told_clock: 5,
     }
     .to_bytes())
     {
         trial.run(&mutation, ContactRow::from_bytes, says);
     }
-    let label = DeviceLabel { clock: 3, name: "a".to_owned(), kind: "b".to_owned(), heard: Some(START) };
+    let label = DeviceLabel { clock: 3, name: "a".to_owned(), kind: "b".to_owned() };
     for mutation in of(&label.to_bytes()) {
         if let Some(row) = trial.run(&mutation, DeviceLabel::from_bytes, says) {
             assert_eq!(DeviceLabel::from_bytes(&row.to_bytes()).as_ref(), Ok(&row), "{}", mutation.name);

@@ -1,5 +1,6 @@
 //! Tests of single steps: two sides without a network between them.
 
+mod backup;
 mod contacts;
 mod devices;
 mod flow;
@@ -9,6 +10,8 @@ mod mangle;
 mod model;
 mod people;
 mod states;
+mod topics;
+mod updates;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,19 +3,28 @@
 use std::rc::Rc;
 
 use prost::Message as _;
+use undertone_crypto::{PublicKey, SecretKey};
 
+use super::device::Person;
 use super::world::{Flight, World};
 use super::{below, count};
-use crate::InstallationId;
-use crate::limits::MAX_SESSIONS_PER_IDENTITY;
+use crate::bundle::{nanos, sign};
+use crate::limits::{
+    MAX_BUNDLE_ENTRIES, MAX_BUNDLES, MAX_INSTALLATION_ID, MAX_PAYLOAD, MAX_PREKEY_VERSION,
+    MAX_SESSIONS_PER_IDENTITY, MIN_BUNDLE_TIMESTAMP, MIN_RATCHET_CIPHERTEXT,
+};
 use crate::proto::wire;
 use crate::protocol::ProtocolMessage;
+use crate::ratchet::Ratchet;
+use crate::store::{RatchetStore as _, Table};
+use crate::stored::OwnState;
+use crate::{BundleError, Entry, EphemeralKey, InstallationId, PrekeyId, RatchetPair, RemoteIdentity, x3dh};
 
 impl World {
     pub(super) fn mallory_acts(&mut self) {
         let Some(flight) = self.overheard() else { return };
-        let acts: [fn(&mut Self, Flight); 5] =
-            [Self::replay, Self::claim, Self::flip, Self::swap_bundles, Self::borrow_name];
+        let acts: [fn(&mut Self, Flight); 6] =
+            [Self::replay, Self::claim, Self::flip, Self::swap_bundles, Self::borrow_name, Self::exceed];
         let act = acts[below(&mut self.rng, acts.len())];
         act(self, flight);
     }
@@ -74,6 +83,140 @@ impl World {
             let name = InstallationId::random(&mut self.rng);
             self.open_session(flight.clone(), name);
         }
+    }
+
+    /// A message of Mallory's own with more in it than is allowed.
+    fn exceed(&mut self, flight: Flight) {
+        count(&mut self.counts, "mallory: more than is allowed");
+        let life = self.next_life();
+        let mut device = self.mallory.new_device(life, &mut self.rng);
+        let (own, peer) = (self.mallory.key, self.people[flight.to.0].key);
+        let payload = self.say(own, peer);
+        let sealed = device.seal_dh(&self.mallory.keyring, self.now, &mut self.rng, &peer, &payload);
+        let mut message = wire::ProtocolMessage::decode(&sealed.bytes[..]).unwrap();
+        let entry = message.direct_message["none"].clone();
+        let what = below(&mut self.rng, 9);
+        let now = nanos(self.now.unix);
+        let bundle = |name: &str, version, entries: u8, timestamp| {
+            let layer = &device.layer;
+            let entries = (0u8..entries).map(|n| Entry {
+                installation: InstallationId::new(&format!("{name}{n}")).unwrap(),
+                prekey: PrekeyId::of(&SecretKey::from_slice(&[1 + n; 32]).unwrap().public()),
+                version,
+                protocol_version: 1,
+            });
+            sign(&self.mallory.keyring, layer.own(), entries, timestamp).unwrap()
+        };
+        let day = 24 * 3_600 * 1_000_000_000;
+        let (bound, dropped) = match what {
+            0 => {
+                let more = (0..16).map(|n| (n.to_string(), entry.clone()));
+                message.direct_message.extend(more);
+                ("MAX_DIRECT_ENTRIES", None)
+            }
+            1 => {
+                message.bundles = vec![message.bundles[0].clone(); MAX_BUNDLES + 1];
+                ("MAX_BUNDLES", None)
+            }
+            2 => {
+                let payload = vec![0; MAX_PAYLOAD + MIN_RATCHET_CIPHERTEXT + 1];
+                message.direct_message.insert("none".to_owned(), wire::DirectMessage { payload, ..entry });
+                ("MAX_PAYLOAD", None)
+            }
+            3 => {
+                let header = wire::DrHeader {
+                    key: entry.dh_header.unwrap().key,
+                    id: self.prekey_of(flight.to),
+                    ..Default::default()
+                };
+                let x3dh_header = Some(wire::X3dhHeader { key: header.key.clone(), id: header.id.clone() });
+                let payload = vec![0; MIN_RATCHET_CIPHERTEXT - 1];
+                let entry =
+                    wire::DirectMessage { x3dh_header, dr_header: Some(header), payload, dh_header: None };
+                message.direct_message.insert("none".to_owned(), entry);
+                ("MIN_RATCHET_CIPHERTEXT", None)
+            }
+            4 => {
+                message.bundles = vec![bundle("m", 1, 1 + u8::try_from(MAX_BUNDLE_ENTRIES).unwrap(), now)];
+                ("MAX_BUNDLE_ENTRIES", Some(BundleError::TooLarge))
+            }
+            5 => {
+                message.bundles = vec![bundle("m", 1, 1, now + day + 1_000_000)];
+                ("MAX_BUNDLE_AHEAD", Some(BundleError::Timestamp))
+            }
+            6 => {
+                message.bundles = vec![bundle("m", 1, 1, MIN_BUNDLE_TIMESTAMP - 1)];
+                ("MIN_BUNDLE_TIMESTAMP", Some(BundleError::Timestamp))
+            }
+            7 => {
+                let mut signed = wire::Bundle::decode(&bundle("m", 1, 1, now)[..]).unwrap();
+                let key = signed.signed_pre_keys.remove("m0").unwrap();
+                signed.signed_pre_keys.insert("m".repeat(MAX_INSTALLATION_ID + 1), key);
+                message.bundles = vec![signed.encode_to_vec()];
+                ("MAX_INSTALLATION_ID", Some(BundleError::Installation))
+            }
+            _ => {
+                message.bundles = vec![bundle("too new", MAX_PREKEY_VERSION + 1, 1, now)];
+                ("MAX_PREKEY_VERSION", None)
+            }
+        };
+        let opens = dropped.is_some() || what == 8;
+        let to = flight.to;
+        let arrived =
+            self.receive(&Flight { signer: own, bytes: Rc::new(message.encode_to_vec()), ..flight });
+        assert_eq!(arrived.is_some(), opens, "{}: {bound}", self.what);
+        if opens {
+            assert_eq!(self.dropped, Vec::from_iter(dropped), "{}: {bound}", self.what);
+            let row = &self.people[to.0].devices[to.1];
+            let known = row.layer.devices(&row.store, &own).unwrap();
+            assert!(known.iter().all(|(name, _)| name.as_str() != "too new0"), "{}", self.what);
+            count(&mut self.counts, format!("bound: {bound}"));
+        }
+    }
+
+    /// The prekey that the bundles of a device name; made if there is none yet.
+    fn prekey_of(&mut self, (person, device): (usize, usize)) -> Vec<u8> {
+        let Person { key, keyring, devices, .. } = &mut self.people[person];
+        let (key, row) = (*key, &mut devices[device]);
+        row.seal_dh(keyring, self.now, &mut self.rng, &key, b"");
+        let name = row.layer.own().public().to_compressed();
+        let state = row.store.get(Table::OwnState, &name).unwrap().unwrap();
+        OwnState::from_bytes(state.as_ref()).unwrap().prekey.as_bytes().to_vec()
+    }
+
+    /// A message that opens a session with a device of somebody and is still under way.
+    pub(super) fn opening_by_mallory(&mut self) -> Option<Flight> {
+        let flight = self.overheard()?;
+        let life = self.next_life();
+        let name = InstallationId::random(&mut self.rng);
+        let device = self.mallory.named_device(life, name);
+        let to = flight.to;
+        // Nothing else is in the message: what is older than two weeks is not refused for its bundle.
+        let prekey = self.prekey_of(to);
+        let (own, peer) = (self.mallory.key, self.people[to.0].key);
+        let prekey = PublicKey::from_compressed(&prekey).unwrap();
+        let ephemeral = EphemeralKey::random(&mut self.rng);
+        let peer = RemoteIdentity::new(peer);
+        let sk =
+            x3dh::initiate(&self.mallory.keyring, device.layer.own(), &peer, &prekey, &ephemeral).unwrap();
+        let mut ratchet = Ratchet::initiator(&sk, &prekey, RatchetPair::random(&mut self.rng));
+        let (header, payload) = ratchet.seal(b"late").unwrap();
+        let id = prekey.to_compressed().to_vec();
+        let entry = wire::DirectMessage {
+            x3dh_header: Some(wire::X3dhHeader {
+                key: ephemeral.secret_key().public().to_compressed().to_vec(),
+                id: id.clone(),
+            }),
+            dr_header: Some(wire::DrHeader { key: header.key.as_bytes().to_vec(), n: 0, pn: 0, id }),
+            payload,
+            dh_header: None,
+        };
+        let message = wire::ProtocolMessage {
+            installation_id: device.layer.installation().as_str().to_owned(),
+            direct_message: [("none".to_owned(), entry)].into(),
+            ..Default::default()
+        };
+        Some(Flight { signer: own, to, bytes: Rc::new(message.encode_to_vec()) })
     }
 
     fn open_session(&mut self, flight: Flight, name: InstallationId) {

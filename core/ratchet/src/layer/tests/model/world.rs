@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
+use prost::Message as _;
 use undertone_base::{Mono, Now, Unix};
 use undertone_crypto::PublicKey;
 use undertone_support::ChaCha20Rng;
@@ -12,11 +13,12 @@ use super::device::{Device, Person};
 use super::{Counts, Profile, below, count};
 use crate::limits::{
     MAX_DEVICES_PER_IDENTITY, MAX_OWN_DEVICES, MAX_SESSIONS_PER_IDENTITY, MAX_SKIPPED_PER_SESSION,
-    MAX_TARGETS, PREKEY_KEPT, PREKEY_ROTATION,
+    MAX_TARGETS, PREKEY_KEPT, PREKEY_ROTATION, SKIPPED_KEPT,
 };
+use crate::proto::wire;
 use crate::protocol::ProtocolMessage;
 use crate::store::Table;
-use crate::{Enabled, Kind, OpenError, Protection, RatchetError, Sealed};
+use crate::{BundleError, Enabled, Kind, OpenError, Protection, ProtocolError, RatchetError, Sealed};
 
 /// How often a person is answered because its message was not for a device (`security.md` 5.3).
 const ANSWER_INTERVAL: u64 = 2 * 3_600 * 1_000;
@@ -57,6 +59,8 @@ pub(super) struct World {
     /// Header key and number, or ephemeral key, of every ciphertext.
     used: BTreeSet<Vec<u8>>,
     lives: u64,
+    /// Bundles that were left out of the last message that was opened.
+    pub(super) dropped: Vec<BundleError>,
     pub(super) counts: Counts,
 }
 
@@ -78,6 +82,7 @@ impl World {
             opened: BTreeSet::new(),
             used: BTreeSet::new(),
             lives: 0,
+            dropped: Vec::new(),
             counts: Counts::new(),
         };
         for person in 0..profile.people {
@@ -95,6 +100,9 @@ impl World {
             self.step();
             if self.profile.crowd_at == step {
                 self.crowd();
+            }
+            if self.profile.eventful {
+                self.event(step);
             }
         }
     }
@@ -125,6 +133,25 @@ impl World {
                 return step(self);
             }
             at -= weight;
+        }
+    }
+
+    fn event(&mut self, step: usize) {
+        match step {
+            10 => {
+                self.profile.burst = 990;
+                self.burst();
+            }
+            20 => self.jumble(),
+            30 => self.crowd(),
+            40 => self.late_opening(),
+            50 => {
+                self.now = self.now.after(SKIPPED_KEPT + PREKEY_ROTATION);
+                for person in 0..self.people.len() {
+                    (0..self.people[person].devices.len()).for_each(|device| self.erase_at((person, device)));
+                }
+            }
+            _ => {}
         }
     }
 
@@ -201,6 +228,12 @@ impl World {
                 (None, None) => panic!("{}: an entry without a header", self.what),
             };
             assert!(self.used.insert(name), "{}: a key was used twice", self.what);
+            // The IV stands before a ciphertext of the ratchet, the nonce behind one of the fallback.
+            let nonce = match entry.dr_header {
+                Some(_) => entry.payload.first_chunk::<16>().map(|iv| iv.to_vec()),
+                None => entry.payload.last_chunk::<12>().map(|nonce| nonce.to_vec()),
+            };
+            assert!(self.used.insert(nonce.unwrap()), "{}: a nonce was used twice", self.what);
         }
     }
 
@@ -240,6 +273,41 @@ impl World {
         }
         self.profile.burst = 0;
         count(&mut self.counts, "step: burst");
+    }
+
+    /// So much is under way that some of it is overtaken by almost two thousand.
+    fn jumble(&mut self) {
+        let from = self.any_device();
+        let to = self.another(from.0);
+        let before = self.flights.len();
+        for _ in 0..2_100 {
+            self.send_from(from, to);
+        }
+        let mut under_way: Vec<_> = self.flights.split_off(before).into_iter().enumerate().collect();
+        let (mut first, mut furthest) = (0, 0);
+        while !under_way.is_empty() {
+            let (sent, flight) = under_way.remove(below(&mut self.rng, under_way.len().min(2_000)));
+            furthest = furthest.max(sent.saturating_sub(first));
+            first = under_way.first().map_or(first, |(sent, _)| *sent);
+            self.receive(&flight);
+        }
+        assert!(furthest > 1_500, "{}: overtaken by {furthest} at most", self.what);
+        count(&mut self.counts, "step: two thousand under way in any order");
+    }
+
+    /// Opens a session on a prekey that its owner has replaced two weeks before the message arrives.
+    fn late_opening(&mut self) {
+        let Some(opening) = self.opening_by_mallory() else { return };
+        let (person, device) = opening.to;
+        self.now = self.now.after(PREKEY_ROTATION + Duration::from_millis(1));
+        let to = self.another(person);
+        self.send_from((person, device), to);
+        self.now = self.now.after(PREKEY_KEPT + Duration::from_millis(1));
+        let refused = "refused: open.unknown_prekey";
+        let before = self.counts.get(refused).copied();
+        self.receive(&opening);
+        assert_ne!(self.counts.get(refused).copied(), before, "{}: an old prekey opened", self.what);
+        count(&mut self.counts, "step: an opening that is two weeks old");
     }
 
     fn deliver(&mut self, window: usize) {
@@ -286,6 +354,7 @@ impl World {
                     Kind::Public => panic!("{}: nobody spoke in public", self.what),
                 };
                 count(&mut self.counts, kind);
+                self.dropped.clone_from(&opened.dropped);
                 if let Some(payload) = &opened.payload {
                     self.check_words(payload, opened.protection, flight.signer, key, life);
                 }
@@ -295,12 +364,17 @@ impl World {
             Err(error) => {
                 assert_eq!(writes, 0, "{}: {error} and writes", self.what);
                 count(&mut self.counts, format!("refused: {}", error.code()));
-                match error {
-                    OpenError::Ratchet(RatchetError::TooManySkipped) => {
-                        count(&mut self.counts, "bound: MAX_SKIP");
-                    }
-                    OpenError::UnknownPrekey => count(&mut self.counts, "bound: PREKEY_KEPT"),
-                    _ => {}
+                let bound = match error {
+                    OpenError::Protocol(ProtocolError::Bundles { .. }) => Some("MAX_BUNDLES"),
+                    OpenError::Protocol(ProtocolError::Entries { .. }) => Some("MAX_DIRECT_ENTRIES"),
+                    OpenError::Protocol(ProtocolError::TooLong { .. }) => Some("MAX_PAYLOAD"),
+                    OpenError::Ratchet(RatchetError::TooManySkipped) => Some("MAX_SKIP"),
+                    OpenError::Ratchet(RatchetError::TooShort { .. }) => Some("MIN_RATCHET_CIPHERTEXT"),
+                    OpenError::UnknownPrekey => Some("PREKEY_KEPT"),
+                    _ => None,
+                };
+                if let Some(bound) = bound {
+                    count(&mut self.counts, format!("bound: {bound}"));
                 }
                 if error.wants_answer() {
                     self.answer(flight);
@@ -367,9 +441,18 @@ impl World {
         count(&mut self.counts, "answered: a message that was not for this device");
     }
 
+    /// A day passes, and somebody needs a bundle.
     fn rotate(&mut self) {
         self.now = self.now.after(PREKEY_ROTATION + Duration::from_secs(1));
         count(&mut self.counts, "step: rotate prekeys");
+        let from = self.any_device();
+        let to = self.another(from.0);
+        let prekeys = |world: &Self| world.people[from.0].devices[from.1].store.len(Table::OwnPrekey);
+        let before = prekeys(self);
+        self.send_from(from, to);
+        if before > 0 && prekeys(self) > before {
+            count(&mut self.counts, "bound: PREKEY_ROTATION");
+        }
     }
 
     fn two_weeks(&mut self) {
@@ -448,12 +531,22 @@ impl World {
             row.layer.set_enabled(&mut row.store, &key, &name, Enabled::Yes).unwrap();
         }
         let sealed = row.seal_dh(keyring, self.now, &mut self.rng, &key, b"");
+        let message = wire::ProtocolMessage::decode(&sealed.bytes[..]).unwrap();
+        let named = wire::Bundle::decode(&message.bundles[0][..]).unwrap().signed_pre_keys.len();
+        assert!(named <= MAX_OWN_DEVICES, "{}: {named} devices in a bundle", self.what);
+        if named == MAX_OWN_DEVICES {
+            count(&mut self.counts, "bound: MAX_OWN_DEVICES");
+        }
         self.broadcast(key, (person, device), person, &sealed);
         count(&mut self.counts, "step: pair");
     }
 
     fn erase(&mut self) {
-        let (person, device) = self.any_device();
+        let at = self.any_device();
+        self.erase_at(at);
+    }
+
+    fn erase_at(&mut self, (person, device): (usize, usize)) {
         let device = &mut self.people[person].devices[device];
         let before = device.store.len(Table::Skipped);
         device.layer.erase_outdated(&mut device.store, self.now).unwrap();
@@ -463,34 +556,57 @@ impl World {
         count(&mut self.counts, "step: erase what is outdated");
     }
 
-    /// Everything arrives again from now on. Two round trips later two devices share a session.
+    /// Everything arrives again from now on. Two round trips later any two devices share a session.
     pub(super) fn heal(&mut self) {
         self.profile.loss = 0;
         self.flights.clear();
         self.now = self.now.after(Duration::from_millis(ANSWER_INTERVAL));
+        (0..self.people.len()).for_each(|person| self.disable_what_is_gone(person));
+        let all = self.profile.heal_all;
         for a in 0..self.people.len() {
             for b in a + 1..self.people.len() {
-                for _ in 0..2 {
-                    self.talk(a, b);
-                    self.talk(b, a);
+                let of = |world: &Self, who: usize| if all { world.people[who].devices.len() } else { 1 };
+                let (of_a, of_b) = (of(self, a), of(self, b));
+                for (at_a, at_b) in (0..of_a).flat_map(|at_a| (0..of_b).map(move |at_b| (at_a, at_b))) {
+                    self.heal_pair((a, at_a), (b, at_b));
                 }
-                let there = self.talk(a, b);
-                let back = self.talk(b, a);
-                assert_eq!(there, back, "{}: {a} and {b} are on two sessions", self.what);
-                count(&mut self.counts, "healed: one session");
             }
         }
     }
 
-    /// The first devices talk; gives the session, whose opening is no longer repeated.
-    fn talk(&mut self, from: usize, to: usize) -> Option<Vec<u8>> {
-        let sealed = self.send_from((from, 0), to);
-        let name = self.people[to].devices[0].layer.installation().as_str().to_owned();
+    /// A person who has lost devices says so on the others: as long as their bundles name them, they take a place among
+    /// the three that are written to.
+    fn disable_what_is_gone(&mut self, person: usize) {
+        let Person { key, devices, .. } = &mut self.people[person];
+        let here: Vec<_> = devices.iter().map(|device| device.layer.installation().clone()).collect();
+        for row in devices {
+            for (name, _) in row.layer.devices(&row.store, key).unwrap() {
+                let enabled = if here.contains(&name) { Enabled::Yes } else { Enabled::No };
+                row.layer.set_enabled(&mut row.store, key, &name, enabled).unwrap();
+            }
+        }
+    }
+
+    fn heal_pair(&mut self, a: (usize, usize), b: (usize, usize)) {
+        for _ in 0..2 {
+            self.talk(a, b);
+            self.talk(b, a);
+        }
+        let (there, back) = (self.talk(a, b), self.talk(b, a));
+        assert!(there.is_some(), "{}: {a:?} does not reach {b:?} through the ratchet", self.what);
+        assert_eq!(there, back, "{}: {a:?} and {b:?} are on two sessions", self.what);
+        count(&mut self.counts, "healed: one session");
+    }
+
+    /// One device writes to another; gives the session, whose opening is no longer repeated.
+    fn talk(&mut self, from: (usize, usize), to: (usize, usize)) -> Option<Vec<u8>> {
+        let sealed = self.send_from(from, to.0);
+        let name = self.people[to.0].devices[to.1].layer.installation().as_str().to_owned();
         let mut opened = None;
         while !self.flights.is_empty() {
             let flight = self.flights.remove(0);
             let protection = self.receive(&flight);
-            if flight.to == (to, 0) && *flight.bytes == sealed.bytes {
+            if flight.to == to && *flight.bytes == sealed.bytes {
                 opened = protection;
             }
         }
