@@ -86,6 +86,8 @@ fn from_vectors() {
         ],
     );
 
+    waku_seeds(&alive);
+
     let messages = load("protocol_message");
     let steps = list(&messages["scenarios"][0]["steps"]).iter();
     write("protocol_message", steps.filter(|s| s["serialized"].is_string()).map(|s| hex(&s["serialized"])));
@@ -97,6 +99,87 @@ fn from_vectors() {
 
     let payloads = load("payloads");
     write("metadata", list(&payloads["application_metadata_edge"]).iter().map(|m| hex(&m["input"])));
+}
+
+/// `alive` are envelopes that the keys of the targets open.
+fn waku_seeds(alive: &[Vec<u8>]) {
+    let packets = load("waku_wire");
+    for version in ["v0", "v1"] {
+        let of = |list: &str| packets[version][list].as_array().expect("a list").clone();
+        let bodies = |list: &str| {
+            of(list)
+                .iter()
+                .filter(|c| c["payload"].is_string())
+                .map(|c| hex(&c["payload"]))
+                .collect::<Vec<_>>()
+        };
+        write("waku_packet", bodies("status_sent").into_iter().step_by(3));
+        write("waku_packet", bodies("status_received").into_iter().step_by(5));
+        write("waku_packet", bodies("sent"));
+        // From the peer of that version: what it says, an envelope, what it says then, the envelope from another.
+        let peer = if version == "v0" { 1 } else { 2 };
+        let effects = of("option_effects");
+        let changes = effects.iter().filter(|case| !hex(&case["status_update"]).is_empty());
+        write(
+            "waku_node",
+            changes.map(|case| {
+                let (one, two) = (messages_body(&alive[..1]), messages_body(&alive[1..4]));
+                let update = record(3 << 2 | peer, &hex(&case["status_update"]));
+                [record(peer, &one), update, record(1 << 5, &two), record(peer, &two), record(24, &[0; 9])]
+                    .concat()
+            }),
+        );
+    }
+    let topics = [0x5c, 0x6c, 0x9b, 0x56, 1, 2, 3, 4];
+    write(
+        "waku_node",
+        [
+            // Trust, direct messages in both forms, topics of our own, and limits that are met.
+            [
+                record(4 << 2 | 1, &[]),
+                record(2 << 2 | 1, &[&[127][..], &messages_body(&alive[..2])].concat()),
+                record(4 << 2, &[]),
+                record(1 << 5 | 2 << 2, &[&[127][..], &alive[0]].concat()),
+                record(2 << 5 | 4 << 2, &topics),
+                record(0, &messages_body(&alive[..3])).repeat(40),
+            ]
+            .concat(),
+        ],
+    );
+    let packet =
+        |op: u8, kib: u8, hundredths: u8| record(op, &[0, kib, 0, hundredths, 1, 2, 3, 4, 1, 2, 3, 4]);
+    write(
+        "rates",
+        [
+            [
+                &[10, 5, 0, 0, 1, 0, 0, 0][..],
+                &packet(1, 1, 0).repeat(14),
+                &packet(1, 1, 150),
+                &packet(2, 9, 3),
+            ]
+            .concat(),
+            [&[0, 0, 200, 100, 0, 0, 255, 10][..], &packet(1, 255, 10).repeat(30), &packet(0x71, 1, 1)]
+                .concat(),
+            [&[1, 1, 0, 0, 0, 1, 0, 0][..], &packet(1, 1, 0).repeat(60), &packet(0x45, 1, 50).repeat(4)]
+                .concat(),
+        ],
+    );
+    // Filters for Bob, for the shared key with its topic and with work, for direct messages; envelopes; jobs; reads.
+    let install = |wishes: u8, topics: &[u8]| record(wishes << 3 | 3, topics);
+    let (start, end, fail) = (record(6, &[]), record(0xc7, &[]), record(7, &[]));
+    let offers: Vec<u8> = alive.iter().filter(|e| e.len() < 2_000).flat_map(|e| record(0, e)).collect();
+    let all = [install(0, &[]), install(1, &topics), install(5, &[]), install(9, &[])].concat();
+    let reads: Vec<u8> = (0..4).flat_map(|n| record(5, &[n])).collect();
+    let work = [start.clone(), end.clone()].concat().repeat(14);
+    write(
+        "filters",
+        [
+            [&all[..], &offers, &work, &reads].concat(),
+            [&all[..], &record(8, &alive[1]), &record(8, &alive[1]), &start.repeat(2), &fail, &end, &reads]
+                .concat(),
+            [&all[..], &offers, &start.repeat(3), &record(4, &[1]), &end.repeat(3), &reads].concat(),
+        ],
+    );
 }
 
 fn discovery_seeds(discv4: &Value) {

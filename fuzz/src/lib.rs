@@ -19,6 +19,7 @@ mod messenger;
 mod payload;
 mod ratchet;
 mod sealed;
+mod waku;
 mod whisper;
 
 pub use account::{key_forms, keystore, link, mnemonic};
@@ -30,7 +31,8 @@ pub use messenger::messenger;
 pub use payload::metadata;
 pub use ratchet::{protocol_message, ratchet_network, ratchet_stored};
 pub use sealed::{sealed_open, sealed_plaintext};
-pub use whisper::{envelope, whisper_node, whisper_packet};
+pub use waku::{filters, rates, waku_packet};
+pub use whisper::{envelope, waku_node, whisper_node, whisper_packet};
 
 /// Calls `$then!` with the name of every target.
 #[macro_export]
@@ -45,6 +47,7 @@ macro_rules! for_each_target {
             enode
             enr
             envelope
+            filters
             hello
             key_forms
             keystore
@@ -55,12 +58,15 @@ macro_rules! for_each_target {
             protocol_message
             ratchet_network
             ratchet_stored
+            rates
             rlpx_handshake
             rlpx_session
             sealed_open
             sealed_plaintext
             sync_payload
             sync_stored
+            waku_node
+            waku_packet
             whisper_node
             whisper_packet
         }

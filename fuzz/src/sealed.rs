@@ -5,7 +5,7 @@ use undertone_crypto::{KeyId, MemoryKeyring, SecretKey, gcm};
 use undertone_sealed::{open_asymmetric, open_symmetric};
 
 const SYMMETRIC: &str = "a5d81d997cfcc8ebbe7ddf79943dde3bcbf051a438a3311691ef821c81295805";
-const BOB: &str = "8bd728888c4893f27bfbe82cf5182cb6212ff62f98a57948487ea85831124540";
+pub(crate) const BOB: &str = "8bd728888c4893f27bfbe82cf5182cb6212ff62f98a57948487ea85831124540";
 
 /// Bytes as they stand in an envelope, for a symmetric key and for a person.
 pub fn sealed_open(data: &[u8]) {
@@ -27,7 +27,7 @@ pub fn sealed_plaintext(data: &[u8]) {
     }
 }
 
-fn symmetric() -> Secret<32> {
+pub(crate) fn symmetric() -> Secret<32> {
     let key = SecretKey::from_hex(SYMMETRIC).expect("these bytes are in range, as it happens");
     key.secret().clone()
 }
