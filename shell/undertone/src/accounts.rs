@@ -6,14 +6,19 @@
 //! <data dir>/accounts/<address>/messages.db    what was said (SQLCipher), its salt beside it
 //! ```
 
+mod backup;
+
 use std::path::{Path, PathBuf};
 
 use rand_core::CryptoRng;
+use undertone_account::backup::BackupError;
 use undertone_account::keystore::{self, KeyFile, KeystoreError, ScryptParams};
 use undertone_account::{Address, ChatKey, three_word_name};
 use undertone_base::{FaultClass, Unix};
 use undertone_crypto::PublicKey;
+use undertone_messenger::{Fault, RestoreError};
 use undertone_runtime::{FileError, private_dir, write_private};
+use undertone_store::OpenError;
 
 /// Largest file that is looked at as a key file, in bytes.
 const MAX_KEY_FILE: u64 = 64 * 1024;
@@ -22,6 +27,9 @@ const MAX_KEY_FILE: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccountsError {
+    /// A backup is not made or does not open.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The account exists already.
     #[error("account {0} exists already")]
     Exists(Address),
@@ -40,9 +48,24 @@ pub enum AccountsError {
     /// A key file is damaged, of an unknown kind, or the password is wrong.
     #[error(transparent)]
     Keystore(#[from] KeystoreError),
+    /// There are messages of this account, without its key file.
+    #[error("there are messages of this account already, in {}", path.display())]
+    MessagesExist {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The messenger does not start.
+    #[error(transparent)]
+    Messenger(#[from] Fault),
     /// No account fits.
     #[error("no such account")]
     NotFound,
+    /// The database of the messages is not made.
+    #[error("cannot open the messages")]
+    Open(#[from] OpenError),
+    /// What is in a backup cannot be restored.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// Several accounts fit.
     #[error("{0} accounts fit: say which")]
     Several(usize),
@@ -52,21 +75,32 @@ impl AccountsError {
     /// Whose fault it is.
     pub const fn fault(&self) -> FaultClass {
         match self {
-            Self::Exists(_) | Self::NotFound | Self::Several(_) => FaultClass::Caller,
+            Self::Backup(e) => e.fault(),
+            Self::Exists(_) | Self::MessagesExist { .. } | Self::NotFound | Self::Several(_) => {
+                FaultClass::Caller
+            }
             Self::File(e) => e.fault(),
             Self::Io { .. } => FaultClass::Environment,
             Self::Keystore(e) => e.fault(),
+            Self::Messenger(e) => e.fault(),
+            Self::Open(e) => e.fault(),
+            Self::Restore(e) => e.fault(),
         }
     }
 
     /// Stable name of the reason.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Backup(e) => e.code(),
             Self::Exists(_) => "accounts.exists",
             Self::File(e) => e.code(),
             Self::Io { .. } => "accounts.io",
             Self::Keystore(e) => e.code(),
+            Self::MessagesExist { .. } => "accounts.messages_exist",
+            Self::Messenger(e) => e.code(),
             Self::NotFound => "accounts.not_found",
+            Self::Open(e) => e.code(),
+            Self::Restore(e) => e.code(),
             Self::Several(_) => "accounts.several",
         }
     }

@@ -108,7 +108,7 @@ impl Client {
     ) -> Result<(Self, mpsc::Receiver<ClientEvent>), ClientError> {
         let mut rng = env.rng();
         let secret = key.into_secret_key();
-        let database = Database::open(&config.home.join("messages.db"), secret.secret(), &mut rng)?;
+        let database = Database::open(&config.home.join(crate::MESSAGES), secret.secret(), &mut rng)?;
         let mut keyring = MemoryKeyring::new();
         let identity: KeyId = keyring.insert(secret);
         let keyring = Arc::new(keyring);
@@ -249,13 +249,17 @@ impl Client {
         self.read(move |tx| messenger.message(tx, &id)).await
     }
 
-    async fn request(&self, command: Command) -> Result<Option<MessageId>, ClientError> {
+    pub(crate) const fn messenger(&self) -> &Messenger {
+        &self.messenger
+    }
+
+    pub(crate) async fn request(&self, command: Command) -> Result<Option<MessageId>, ClientError> {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request { command, reply }).await.map_err(|_| ClientError::Gone)?;
         answer.await.map_err(|_| ClientError::Gone)?
     }
 
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&SqlTx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ClientError> {

@@ -10,7 +10,7 @@
 //! waiting for their commit, so that many share one; their effects keep the order of the inputs.
 //!
 //! # What is left out
-//! Groups, history from mail servers, several devices, backups.
+//! Groups, history from mail servers.
 //!
 //! # Example
 //! An echo bot (`examples/echo.rs` runs it):
@@ -37,11 +37,17 @@
 mod accounts;
 mod client;
 mod error;
+mod offline;
+mod people;
 mod pilot;
 
 pub use accounts::{Account, Accounts, AccountsError};
 pub use client::{Client, ClientConfig, ClientEvent};
 pub use error::ClientError;
+pub use offline::Offline;
+
+/// The file of an account's messages.
+pub(crate) const MESSAGES: &str = "messages.db";
 
 /// Capacities, in messages.
 pub mod limits {
