@@ -11,7 +11,7 @@ use undertone_devp2p::{Enode, NodeKey};
 use undertone_discovery::DnsResolver;
 use undertone_nat::NatMode;
 use undertone_whisper::wire::Service;
-use undertone_whisper::{Advertise, Pow};
+use undertone_whisper::{Advertise, Bridge, Pow, Protocols, RateLimits, WakuMode, WakuVersion};
 
 /// What a node does for others.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -108,6 +108,18 @@ pub struct NodeConfig {
     pub discovery: Option<DiscoveryOptions>,
     /// The directory that keeps what it has learned (`peers`, `nodes`) for the next start; `None`: nothing is kept.
     pub home: Option<PathBuf>,
+    /// Which protocols it speaks: Whisper, Waku, or both over one pool.
+    pub protocols: Protocols,
+    /// The versions of Waku that it offers, where it speaks Waku. A link has the highest that both ends offer.
+    pub waku_versions: Vec<WakuVersion>,
+    /// How peers of Waku are told which topics it wants. A relay wants all of them, whatever this says.
+    pub waku: WakuMode,
+    /// Whether envelopes of others go on by another protocol than they came by.
+    pub bridge: Bridge,
+    /// Packets a second that it says it takes; whoever sends more is read later. Static and trusted peers are free.
+    pub packet_limits: RateLimits,
+    /// Bytes a second, the same.
+    pub byte_limits: RateLimits,
     /// Least proof of work of envelopes, from 0. Status nodes use 0.000002.
     pub min_pow: f64,
     /// Whether accepted envelopes and sealed sends are reported ([`NodeEvent::Report`](crate::NodeEvent::Report)).
@@ -115,7 +127,7 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// A relay with this key that listens nowhere, knows nobody yet, and does not look.
+    /// A relay with this key that speaks Whisper alone, listens nowhere, knows nobody yet, and does not look.
     pub fn relay(key: NodeKey) -> Self {
         Self {
             key,
@@ -130,6 +142,12 @@ impl NodeConfig {
             nat: NatMode::None,
             discovery: None,
             home: None,
+            protocols: Protocols::WHISPER,
+            waku_versions: vec![WakuVersion::V0, WakuVersion::V1],
+            waku: WakuMode::Bloom,
+            bridge: Bridge::On,
+            packet_limits: RateLimits::NONE,
+            byte_limits: RateLimits::NONE,
             min_pow: Pow::STATUS_LARGE.value(),
             watch: false,
         }

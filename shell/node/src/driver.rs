@@ -1,7 +1,5 @@
 //! The task that owns the machine.
 
-use std::collections::BTreeMap;
-
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +15,9 @@ use undertone_whisper::{
 };
 
 use crate::limits;
+use crate::links::{Capabilities, Link, Links};
 use crate::node::NodeEvent;
+use crate::orders::{Order, PeerWishes};
 use crate::skew::Skew;
 
 /// Owns the Whisper machine and moves what goes in and out.
@@ -30,24 +30,11 @@ pub(crate) struct Driver {
     skew: Skew,
     stop: CancellationToken,
     results: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
-    links: BTreeMap<PeerId, Link>,
+    links: Links,
 }
 
 /// What a worker says of a job: its result, or that there will be none.
 type Outcome = Result<JobDone, JobId>;
-
-/// A link with the capability.
-struct Link {
-    peer: undertone_net::PeerId,
-    /// Whose it is.
-    key: PublicKey,
-    /// Which of the link's capabilities it is.
-    capability: usize,
-    /// Packets handed to the link so far.
-    sent: u64,
-    /// The packet of envelopes that is under way, by its place among them.
-    envelopes: Option<u64>,
-}
 
 impl Driver {
     pub(crate) fn new(
@@ -60,14 +47,15 @@ impl Driver {
         stop: CancellationToken,
     ) -> Self {
         let results = mpsc::channel(limits::RESULTS);
-        Self { whisper, net, pool, env, skew, events, stop, results, links: BTreeMap::new() }
+        Self { whisper, net, pool, env, skew, events, stop, results, links: Links::new() }
     }
 
-    /// Runs until the token is cancelled. Order of service: shutdown, timers that are due, results, commands, the
-    /// network.
+    /// Runs until the token is cancelled. Order of service: shutdown, timers that are due, results, commands, orders,
+    /// the network.
     pub(crate) async fn run(
         mut self,
         mut commands: mpsc::Receiver<Command>,
+        mut orders: mpsc::Receiver<Order>,
         mut network: mpsc::Receiver<NetEvent>,
     ) {
         let stop = self.stop.clone();
@@ -89,6 +77,7 @@ impl Driver {
                     Some(command) => self.command(command).await,
                     None => commanded = false,
                 },
+                Some(order) = orders.recv() => self.order(order),
                 () = wait => {}
                 _ = credit.tick() => self.credit(),
                 received = network.recv_many(&mut batch, limits::BATCH) => {
@@ -171,30 +160,73 @@ impl Driver {
         }
     }
 
+    fn order(&mut self, order: Order) {
+        // Whoever asked may not be there any more.
+        match order {
+            Order::Bloom(bloom) => self.handle(Input::SetBloom(bloom)),
+            Order::Direct { to, envelopes, done } => {
+                let peer = self.link_of(&to);
+                if let Some(peer) = peer {
+                    self.handle(Input::SendDirect { peer, envelopes });
+                }
+                let _ = done.send(peer.is_some());
+            }
+            Order::MinPow(pow) => self.handle(Input::SetMinPow(pow)),
+            Order::Stats(done) => {
+                let _ = done.send(self.whisper.engine().stats());
+            }
+            Order::Trust { key, trusted, done } => {
+                let peer = self.link_of(&key);
+                if let Some(peer) = peer {
+                    self.handle(if trusted { Input::Trust(peer) } else { Input::Distrust(peer) });
+                }
+                let _ = done.send(peer.is_some());
+            }
+            Order::Wishes(done) => {
+                let _ = done.send(self.wishes());
+            }
+        }
+    }
+
+    /// A key has one link.
+    fn link_of(&self, key: &PublicKey) -> Option<PeerId> {
+        self.links.iter().find(|(_, link)| link.key == *key).map(|(peer, _)| *peer)
+    }
+
+    fn wishes(&self) -> Vec<PeerWishes> {
+        let engine = self.whisper.engine();
+        let of = |(peer, link): (&PeerId, &Link)| PeerWishes {
+            key: link.key,
+            whisper: engine.peer_wants(*peer, Protocol::Whisper).cloned(),
+            waku: engine.peer_wants(*peer, Protocol::Waku).cloned(),
+        };
+        self.links.iter().map(of).collect()
+    }
+
     async fn network(&mut self, event: NetEvent) {
         let now = self.env.now();
         match event {
-            NetEvent::Connected { peer, key, shared, .. } => {
-                let shh = shared.iter().position(|s| s.capability.name == b"shh");
-                let Some(capability) = shh else { return };
-                let link = Link { peer, key, capability, sent: 0, envelopes: None };
-                self.links.insert(whisper_id(peer), link);
-                self.handle(Input::Connected(undertone_whisper::Link::whisper(whisper_id(peer))));
+            NetEvent::Connected { peer, key, address, shared, exempt, .. } => {
+                let capabilities = Capabilities::of(&shared);
+                let dialects = capabilities.dialects();
+                if dialects.is_empty() {
+                    return;
+                }
+                let id = whisper_id(peer);
+                self.links.insert(id, Link::new(peer, key, capabilities));
+                let ip = Some(address.ip().to_canonical());
+                self.handle(Input::Connected(undertone_whisper::Link { peer: id, dialects, ip, exempt }));
                 self.say_peers().await;
             }
             NetEvent::Message { peer, capability, code, payload } => {
-                if self.links.get(&whisper_id(peer)).is_some_and(|link| link.capability == capability) {
-                    let code = PacketCode(code);
-                    let input = Input::Packet {
-                        peer: whisper_id(peer),
-                        protocol: Protocol::Whisper,
-                        code,
-                        body: &payload,
-                    };
-                    if let Err(fault) = self.whisper.handle(now, input) {
-                        tracing::debug!(peer = peer.number(), code = fault.code(), "packet refused");
-                        self.net.fault(peer, fault.fault());
-                    }
+                let id = whisper_id(peer);
+                let Some(protocol) = self.links.get(&id).and_then(|link| link.protocol(capability)) else {
+                    return;
+                };
+                let input = Input::Packet { peer: id, protocol, code: PacketCode(code), body: &payload };
+                if let Err(fault) = self.whisper.handle(now, input) {
+                    tracing::debug!(peer = peer.number(), code = fault.code(), "packet refused");
+                    self.net.fault(peer, fault.fault());
                 }
             }
             NetEvent::Writable { peer, written } => {
@@ -242,11 +274,15 @@ impl Driver {
                     self.net.disconnect(link.peer, reason);
                 }
             }
-            // No limits are announced here yet.
-            Transmit::Defer { .. } => {}
-            Transmit::Packet { peer, code, body, .. } => {
+            Transmit::Defer { peer, until } => {
+                if let Some(link) = self.links.get(&peer) {
+                    self.net.defer(link.peer, until);
+                }
+            }
+            Transmit::Packet { peer, protocol, code, body } => {
                 let Some(link) = self.links.get_mut(&peer) else { return };
-                if let Err(refused) = self.net.send(link.peer, link.capability, code.0, body) {
+                let Some(capability) = link.capability(protocol) else { return };
+                if let Err(refused) = self.net.send(link.peer, capability, code.0, body) {
                     // The machine has one packet of envelopes under way per peer and a few bytes besides: a
                     // link that cannot take that much is not read by anybody.
                     tracing::debug!(peer = link.peer.number(), code = refused.code(), "link is stuck");

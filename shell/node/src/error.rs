@@ -20,6 +20,9 @@ pub enum NodeError {
     /// Discovery could not be set up.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
+    /// It offers no protocol.
+    #[error("a node speaks Whisper, a version of Waku, or both")]
+    Mute,
     /// The minimum proof of work is no positive finite number.
     #[error("the minimum proof of work must be a finite number from 0")]
     MinPow,
@@ -35,7 +38,7 @@ impl NodeError {
     /// Whose fault it is.
     pub fn fault(&self) -> FaultClass {
         match self {
-            Self::Gone | Self::MinPow | Self::NodeKey(_) => FaultClass::Caller,
+            Self::Gone | Self::MinPow | Self::Mute | Self::NodeKey(_) => FaultClass::Caller,
             Self::Threads(_) => FaultClass::Environment,
             Self::Discovery(error) => error.fault(),
             Self::Net(error) => error.fault(),
@@ -48,6 +51,7 @@ impl NodeError {
         match self {
             Self::Gone => "node.gone",
             Self::MinPow => "node.min_pow",
+            Self::Mute => "node.mute",
             Self::NodeKey(_) => "node.key_file",
             Self::Threads(_) => "node.threads",
             Self::Discovery(error) => error.code(),

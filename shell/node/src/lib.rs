@@ -11,7 +11,7 @@
 //!        router (UPnP, PCP, NAT-PMP) ── addresses ───▶ └────────────┘
 //! ```
 //! The driver is the only one that touches the machine. It takes what is there, in this order: shutdown, timers,
-//! results of jobs, commands, the network. The keeper joins what finds peers to what keeps them. [`Node::health`] and
+//! results of jobs, commands, orders, the network. The keeper joins what finds peers to what keeps them. [`Node::health`] and
 //! the `admin_*` methods look at all of it.
 //!
 //! Every channel is bounded:
@@ -19,9 +19,13 @@
 //! | channel | capacity | when full |
 //! |---|---|---|
 //! | commands | [`limits::COMMANDS`] | the caller waits |
+//! | orders | [`limits::ORDERS`] | the caller waits |
 //! | events | [`limits::EVENTS`] | the driver waits: whoever takes the events must read them |
 //! | results | [`limits::RESULTS`] | cannot be: there is room for every job that is out |
 //! | network events | `undertone_net` | the peers' reads wait |
+//!
+//! It speaks Whisper, Waku or both over one pool ([`NodeConfig::protocols`]); to a peer that shares both an envelope goes
+//! once, by Waku.
 //!
 //! What a node does for others is its [`Role`]: a relay asks for every topic and passes everything on, with an empty
 //! keyring it opens nothing; a client asks for its own topics; a light one passes nothing on. A boot node is one that
@@ -35,8 +39,10 @@ mod driver;
 mod error;
 mod health;
 mod keeper;
+mod links;
 mod node;
 mod node_key;
+mod orders;
 mod peers;
 mod skew;
 mod start;
@@ -47,6 +53,7 @@ pub use error::NodeError;
 pub use health::{ClockHealth, DiscoveryHealth, FilesHealth, Health, MappedPort, NatHealth, PeersHealth};
 pub use node::{Node, NodeEvent};
 pub use node_key::load_or_make_node_key;
+pub use orders::PeerWishes;
 
 /// Capacities of the channels of a node, in messages.
 pub mod limits {
@@ -54,6 +61,8 @@ pub mod limits {
 
     /// Commands that wait for the driver.
     pub const COMMANDS: usize = 256;
+    /// Orders that wait for the driver.
+    pub const ORDERS: usize = 64;
     /// Events that wait for whoever reads them.
     pub const EVENTS: usize = 1_024;
     /// Results of jobs that wait for the driver: as many as can be out.

@@ -13,10 +13,11 @@ use undertone_nat::{Nat, NatMode};
 use undertone_net::{Net, PeerView};
 use undertone_runtime::{Environment, Tasks};
 use undertone_transport::Command;
-use undertone_whisper::{Pow, Report};
+use undertone_whisper::{Pow, Protocols, Report};
 
 use crate::config::NodeConfig;
 use crate::error::NodeError;
+use crate::orders::Order;
 use crate::skew::Skew;
 
 /// From a node.
@@ -25,7 +26,7 @@ use crate::skew::Skew;
 pub enum NodeEvent {
     /// Where others can dial the node has changed.
     Address(Enode),
-    /// How many peers speak Whisper with us now.
+    /// How many peers speak Whisper or Waku with us now.
     Peers(usize),
     /// What the privacy layer did, when [`NodeConfig::watch`] asks for it.
     Report(Report),
@@ -38,6 +39,7 @@ pub enum NodeEvent {
 pub struct Node {
     pub(crate) inner: Arc<Inner>,
     commands: mpsc::Sender<Command>,
+    pub(crate) orders: mpsc::Sender<Order>,
 }
 
 /// What the handle and the tasks of a node share.
@@ -58,6 +60,7 @@ pub(crate) struct Inner {
     /// Whether it dials by its own choice.
     pub(crate) dials: bool,
     pub(crate) min_pow: Pow,
+    pub(crate) protocols: Protocols,
     /// How many boot nodes and lists discovery was given; `None` when it is off.
     pub(crate) starts: Option<Starts>,
     pub(crate) home: Option<PathBuf>,
@@ -79,15 +82,15 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError::Net`] (the address is taken …), [`NodeError::Discovery`], [`NodeError::Threads`],
-    /// [`NodeError::MinPow`].
+    /// [`NodeError::MinPow`], [`NodeError::Mute`].
     pub async fn start(
         config: NodeConfig,
         keyring: Arc<dyn Keyring>,
         env: &Environment,
         tasks: &Tasks,
     ) -> Result<(Self, mpsc::Receiver<NodeEvent>), NodeError> {
-        let (inner, commands, events) = crate::start::start(config, keyring, env, tasks).await?;
-        Ok((Self { inner, commands }, events))
+        let (inner, commands, orders, events) = crate::start::start(config, keyring, env, tasks).await?;
+        Ok((Self { inner, commands, orders }, events))
     }
 
     /// Where the node can be dialled, as far as it knows: with the address and the ports that its router shows, or that

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use undertone_crypto::PublicKey;
-use undertone_devp2p::{Endpoint, Enode, Host, NodeId};
+use undertone_devp2p::{Capability, Endpoint, Enode, Host, NodeId};
 use undertone_discovery::NodeView;
 use undertone_nat::NatStatus;
 use undertone_net::{Direction, PeerView};
 use undertone_peers::{BanTarget, StaticError};
 use undertone_runtime::FileLimit;
+use undertone_whisper::Protocols;
 
 use crate::admin::{BanInfo, NodeInfo, PeerInfo, PeerNetwork, PeerQuality, Ports};
 use crate::health::{ClockHealth, DiscoveryHealth, FilesHealth, Health, MappedPort, NatHealth, PeersHealth};
@@ -18,6 +19,8 @@ use crate::node::Node;
 
 /// What geth's Whisper calls its version.
 const SHH_VERSION: &str = "6.0";
+/// What status-go's Waku calls its version, of both.
+const WAKU_VERSION: &str = "0";
 
 impl Node {
     /// `admin_nodeInfo`.
@@ -27,11 +30,16 @@ impl Node {
             Some(at) => (host(&at.host), Ports { discovery: at.udp, listener: at.tcp }),
             None => (String::new(), Ports { discovery: 0, listener: 0 }),
         };
-        let shh = json!({
-            "version": SHH_VERSION,
-            "maxMessageSize": undertone_whisper::limits::MAX_MESSAGE,
-            "minimumPoW": self.inner.min_pow.value(),
-        });
+        let about = |version: &str| {
+            json!({
+                "version": version,
+                "maxMessageSize": undertone_whisper::limits::MAX_MESSAGE,
+                "minimumPoW": self.inner.min_pow.value(),
+            })
+        };
+        let Protocols { whisper, waku } = self.inner.protocols;
+        let shh = whisper.then(|| ("shh".to_owned(), about(SHH_VERSION)));
+        let waku = waku.then(|| ("waku".to_owned(), about(WAKU_VERSION)));
         NodeInfo {
             id: id(&self.inner.own),
             name: self.inner.name.clone(),
@@ -40,7 +48,7 @@ impl Node {
             ip,
             ports,
             listen_addr: self.inner.listen.map(|at| at.to_string()).unwrap_or_default(),
-            protocols: BTreeMap::from([("shh".to_owned(), shh)]),
+            protocols: shh.into_iter().chain(waku).collect(),
         }
     }
 
@@ -175,7 +183,10 @@ impl Node {
             udp: peer.address.port(),
         };
         let now = self.inner.env.now().unix;
-        let shh = |name: &[u8]| (name == b"shh").then(|| ("shh".to_owned(), json!({ "version": 6 })));
+        let about = |Capability { name, version }: &Capability| {
+            let name = std::str::from_utf8(name).ok().filter(|name| ["shh", "waku"].contains(name))?;
+            Some((name.to_owned(), json!({ "version": version })))
+        };
         PeerInfo {
             enode: known.map_or_else(|| Enode::new(peer.key, at), |node| node.enode.clone()).to_string(),
             enr: known.and_then(|node| node.record.as_ref()).map(ToString::to_string),
@@ -194,7 +205,7 @@ impl Node {
                 trusted: peer.trusted,
                 fixed: peer.fixed,
             },
-            protocols: peer.capabilities.iter().filter_map(|c| shh(&c.name)).collect(),
+            protocols: peer.capabilities.iter().filter_map(about).collect(),
             undertone: PeerQuality {
                 age_secs: now.millis().saturating_sub(peer.since.millis()) / 1_000,
                 usefulness: peer.usefulness,

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use undertone_base::Secret;
 use undertone_crypto::Keyring;
 use undertone_devp2p::enr::Record;
-use undertone_devp2p::{Capability, Host, Offer};
+use undertone_devp2p::{Host, Offer};
 use undertone_discovery::{Discovery, DiscoveryConfig, DiscoveryError, FoundReceiver};
 use undertone_nat::{Nat, NatConfig, NatMode, Port, Protocol};
 use undertone_net::{Net, NetConfig};
@@ -22,18 +22,18 @@ use crate::driver::Driver;
 use crate::error::NodeError;
 use crate::keeper::{Keeper, read_peers};
 use crate::limits;
+use crate::links;
 use crate::node::{Inner, NodeEvent, Starts};
+use crate::orders::Order;
 use crate::skew::Skew;
 
-/// Codes of the `shh/6` capability (`devp2p.md` 2.7).
-const SHH_LENGTH: u64 = 128;
 /// The nodes that discovery knew, in the node's directory.
 const NODES_FILE: &str = "nodes";
 /// What a router's list of mappings shows.
 const MAPPED_TCP: &str = "undertone p2p";
 const MAPPED_UDP: &str = "undertone discovery";
 
-type Started = (Arc<Inner>, mpsc::Sender<Command>, mpsc::Receiver<NodeEvent>);
+type Started = (Arc<Inner>, mpsc::Sender<Command>, mpsc::Sender<Order>, mpsc::Receiver<NodeEvent>);
 
 pub(crate) async fn start(
     config: NodeConfig,
@@ -42,11 +42,15 @@ pub(crate) async fn start(
     tasks: &Tasks,
 ) -> Result<Started, NodeError> {
     let min_pow = Pow::new(config.min_pow).ok_or(NodeError::MinPow)?;
+    let offers = links::offers(&config);
+    if offers.is_empty() {
+        return Err(NodeError::Mute);
+    }
     let seed = Secret::random(&mut env.rng());
     let whisper = WhisperTransport::new(transport_config(&config, min_pow), keyring, &seed);
     let pool = Pool::per_core(limits::JOBS).map_err(NodeError::Threads)?;
 
-    let (net, network) = Net::start(net_config(&config), env, tasks).await?;
+    let (net, network) = Net::start(net_config(&config, offers), env, tasks).await?;
     let listen = config.listen.and_then(|address| listening(&net, address));
     let (discovery, found) = match &config.discovery {
         Some(options) => {
@@ -60,10 +64,11 @@ pub(crate) async fn start(
     let (commands, inbox) = mpsc::channel(limits::COMMANDS);
     let (events, outbox) = mpsc::channel(limits::EVENTS);
     let keeper = Keeper::new(Arc::clone(&inner), found, events.clone(), tasks);
+    let (orders, told) = mpsc::channel(limits::ORDERS);
     let driver = Driver::new(whisper, net, pool, env.clone(), inner.skew.clone(), events, tasks.token());
-    tasks.spawn("node", driver.run(inbox, network));
+    tasks.spawn("node", driver.run(inbox, told, network));
     tasks.spawn("node.keep", keeper.run());
-    Ok((inner, commands, outbox))
+    Ok((inner, commands, orders, outbox))
 }
 
 /// What is shared, with the router asked for the ports that are listened on.
@@ -92,6 +97,7 @@ fn join(
         max_peers: config.max_peers.min(FileLimit::current().peers()),
         dials: config.dials,
         min_pow,
+        protocols: config.protocols,
         starts: config.discovery.as_ref().map(starts),
         home: config.home,
         started: env.now().mono,
@@ -105,13 +111,17 @@ fn transport_config(config: &NodeConfig, min_pow: Pow) -> TransportConfig {
     // Nothing is kept beyond the pool, so what is in it is as durable as it gets.
     transport.gossip.confirm = Confirm::AtOnce;
     transport.gossip.service = config.role.service();
+    transport.gossip.protocols = config.protocols;
+    transport.gossip.waku = config.waku;
+    transport.gossip.bridge = config.bridge;
+    transport.gossip.packet_limits = config.packet_limits;
+    transport.gossip.byte_limits = config.byte_limits;
     transport.advertise = config.role.advertise();
     transport.report = config.watch;
     transport
 }
 
-fn net_config(config: &NodeConfig) -> NetConfig {
-    let offers = vec![Offer { capability: Capability::new("shh", 6), length: SHH_LENGTH }];
+fn net_config(config: &NodeConfig, offers: Vec<Offer>) -> NetConfig {
     let mut net = NetConfig::new(config.key.clone(), &client_name(), offers);
     net.listen = config.listen;
     net.static_peers = config.peers.clone();

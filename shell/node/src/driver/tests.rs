@@ -90,7 +90,8 @@ async fn timers_fire_while_the_channels_are_full() {
     let (events, mut outbox) = mpsc::channel(limits::EVENTS);
     let pool = Pool::per_core(limits::JOBS).unwrap();
     let driver = Driver::new(whisper, net, pool, env, Skew::default(), events, tasks.token());
-    tasks.spawn("node", driver.run(inbox, network));
+    let (_orders, told) = mpsc::channel(1);
+    tasks.spawn("node", driver.run(inbox, told, network));
 
     hand.advance(Duration::from_secs(20));
     let nothing = Listen { route: route(), open_with: OpenWith::ByRoute };

@@ -11,6 +11,7 @@ mod company;
 mod hostile;
 mod life;
 mod messages;
+mod waku;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
