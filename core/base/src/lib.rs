@@ -4,7 +4,8 @@
 //! are what the other crates of `core/` use to take those things as arguments.
 //!
 //! - [`Mono`], [`Unix`], [`Now`]: time as an argument.
-//! - [`Secret`]: bytes that wipe on drop, print nothing and compare in constant time.
+//! - [`Secret`]: bytes that wipe on drop, print nothing and compare in constant time; [`wipe_stack`]: what calls with
+//!   keys leave behind.
 //! - [`fixed_bytes!`]: newtypes for ids of a fixed width.
 //! - [`Reader`]: a cursor over hostile bytes that cannot index out of range.
 //! - [`FaultClass`]: what every public error of the project can be asked.
@@ -36,6 +37,6 @@ pub use const_hex as __hex;
 pub use bytes::{ParseHexError, decode_hex};
 pub use fault::{FaultClass, PeerFault, Severity};
 pub use reader::{Reader, Truncated};
-pub use secret::Secret;
+pub use secret::{Secret, wipe_stack};
 pub use store::StoreError;
 pub use time::{Mono, Now, Unix};

@@ -69,6 +69,26 @@ impl<const N: usize> Drop for Secret<N> {
 
 impl<const N: usize> zeroize::ZeroizeOnDrop for Secret<N> {}
 
+/// Overwrites the part of this thread's stack that the calls before this one have used and left.
+///
+/// [`Secret`] wipes its heap; what libraries that take keys by value leave on the stack stays until other calls happen to
+/// overwrite it, and the last ones of an idle or ended thread never are (the C library keeps the stacks of ended threads).
+/// Call it where a piece of work that had keys is done, from the function that called that work, never from within it.
+/// A microsecond or two.
+///
+/// ```
+/// undertone_base::wipe_stack();
+/// ```
+#[inline(never)]
+pub fn wipe_stack() {
+    let mut below = [0_u8; STACK];
+    // Looked at, as far as the compiler can know: it may not be left out.
+    std::hint::black_box(&mut below);
+}
+
+/// How deep calls with keys go, in bytes, with room to spare; a thread has two million at the least.
+const STACK: usize = 64 * 1024;
+
 impl<const N: usize> fmt::Debug for Secret<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({N} bytes)")

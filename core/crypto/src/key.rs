@@ -194,10 +194,9 @@ impl SecretKey {
     /// # Errors
     /// [`KeyError::Scalar`] for zero or a value not below the group order.
     pub fn from_secret(bytes: Secret<32>) -> Result<Self, KeyError> {
-        let mut check =
-            secp256k1::SecretKey::from_secret_bytes(*bytes.expose()).map_err(|_| KeyError::Scalar)?;
-        check.non_secure_erase();
-        Ok(Self(bytes))
+        let checked = check(&bytes);
+        wipe_copies();
+        checked.map(|()| Self(bytes))
     }
 
     /// From a slice of 32 bytes big-endian.
@@ -213,10 +212,9 @@ impl SecretKey {
     /// # Errors
     /// [`KeyError::Hex`], [`KeyError::Scalar`].
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
-        let mut bytes = decode_hex::<32>(text)?;
-        let key = Self::from_secret(Secret::new(bytes));
-        bytes.zeroize();
-        key
+        let secret = secret_of_hex(text);
+        wipe_copies();
+        Self::from_secret(secret?)
     }
 
     /// The public key.
@@ -255,12 +253,43 @@ impl SecretKey {
 
     /// Runs `f` on libsecp256k1's form of the key and wipes that form after it.
     pub(crate) fn with<T>(&self, f: impl FnOnce(&secp256k1::SecretKey) -> T) -> T {
+        let out = self.lend(f);
+        wipe_copies();
+        out
+    }
+
+    #[inline(never)]
+    fn lend<T>(&self, f: impl FnOnce(&secp256k1::SecretKey) -> T) -> T {
         #[expect(clippy::expect_used, reason = "every constructor checked the range of these bytes")]
         let mut key = secp256k1::SecretKey::from_secret_bytes(*self.0.expose()).expect("scalar in range");
         let out = f(&key);
         key.non_secure_erase();
         out
     }
+}
+
+/// The range, with libsecp256k1's copy wiped. Never inlined, so that what is left of it lies below the caller's frame.
+#[inline(never)]
+fn check(bytes: &Secret<32>) -> Result<(), KeyError> {
+    let mut key = secp256k1::SecretKey::from_secret_bytes(*bytes.expose()).map_err(|_| KeyError::Scalar)?;
+    key.non_secure_erase();
+    Ok(())
+}
+
+#[inline(never)]
+fn secret_of_hex(text: &str) -> Result<Secret<32>, KeyError> {
+    let mut bytes = decode_hex::<32>(text)?;
+    let secret = Secret::new(bytes);
+    bytes.zeroize();
+    Ok(secret)
+}
+
+/// The binding takes keys by value: each move is a copy on the stack, just below whoever called it, which is overwritten
+/// here. libsecp256k1 itself wipes what it had.
+#[inline(never)]
+fn wipe_copies() {
+    let mut below = [0_u8; 2_048];
+    std::hint::black_box(&mut below);
 }
 
 impl Clone for SecretKey {

@@ -201,6 +201,8 @@ impl Shared {
                 self.panics.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(code = "pool.lost", "a job panicked");
             }
+            // Jobs derive, sign and agree on keys, and a thread may idle for long after one.
+            undertone_base::wipe_stack();
         }
     }
 

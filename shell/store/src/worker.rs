@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
-use undertone_base::StoreError;
+use undertone_base::{StoreError, wipe_stack};
 use undertone_runtime::Clock;
 
 use crate::database::Database;
@@ -57,7 +57,14 @@ impl<M: Machine> Worker<M> {
     }
 
     /// Until every handle is gone, a close, or a panic of the machine.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(self) {
+        self.serve();
+        // The stack of an ended thread is kept for the next one.
+        wipe_stack();
+    }
+
+    #[inline(never)]
+    fn serve(mut self) {
         let mut carried = None;
         while let Some(request) = carried.take().or_else(|| self.queue.blocking_recv()) {
             match request {
@@ -68,6 +75,8 @@ impl<M: Machine> Worker<M> {
                 Request::Read(query) => self.read(query),
                 Request::Step { input, reply } => carried = self.batch(input, reply),
             }
+            // A step has keys in its hands, and this thread may idle for long.
+            wipe_stack();
             if self.counters.panicked.load(Ordering::Acquire) {
                 return;
             }
@@ -82,6 +91,7 @@ impl<M: Machine> Worker<M> {
         let _ = reply.send(closed);
     }
 
+    #[inline(never)]
     fn read(&self, query: Query) {
         match self.database.begin_read() {
             Ok(()) => query(Ok(&SqlTx::new(self.database.conn()))),
@@ -92,6 +102,7 @@ impl<M: Machine> Worker<M> {
 
     /// One durable commit for this input and those that wait behind it. Gives back the request that ended the batch,
     /// when it was of another kind.
+    #[inline(never)]
     fn batch(&mut self, input: M::Input, reply: Reply<M>) -> Option<Request<M>> {
         let mut replies = vec![reply];
         let mut outcomes = Vec::new();

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use undertone_base::Unix;
@@ -12,7 +11,7 @@ use undertone_messenger::limits::MAX_SLEEP;
 use undertone_messenger::{Command, Effect, Fault, Input, Messenger, Notice};
 use undertone_node::{Node, NodeEvent};
 use undertone_payload::MessageId;
-use undertone_runtime::{Clock, Environment};
+use undertone_runtime::Environment;
 use undertone_store::{Answer, Machine, SqlTx, SubmitError, Writer};
 use undertone_transport::Flush;
 
@@ -31,8 +30,7 @@ type Reply = oneshot::Sender<Result<Option<MessageId>, ClientError>>;
 /// The messenger on the store's thread.
 pub(crate) struct Steps {
     messenger: Messenger,
-    clock: Clock,
-    rng: StdRng,
+    env: Environment,
 }
 
 /// What the store's thread is given.
@@ -45,7 +43,7 @@ pub(crate) enum StepInput {
 
 impl Steps {
     pub(crate) fn new(messenger: Messenger, env: &Environment) -> Self {
-        Self { messenger, clock: env.clock().clone(), rng: env.rng() }
+        Self { messenger, env: env.clone() }
     }
 }
 
@@ -55,10 +53,13 @@ impl Machine for Steps {
     type Error = Fault;
 
     fn step(&mut self, tx: &mut SqlTx<'_>, input: StepInput) -> Result<Vec<Effect>, Fault> {
-        let now = self.clock.now();
+        let now = self.env.now();
+        // A generator keeps what it has just given, and from its state all that it ever gave follows: one that lived on
+        // would hold the keys that the ratchet has long wiped. The store's thread wipes its stack after each batch.
+        let rng = &mut self.env.rng();
         match input {
-            StepInput::Open => self.messenger.open(tx, now, &mut self.rng),
-            StepInput::Step(input) => self.messenger.step(tx, now, &mut self.rng, *input),
+            StepInput::Open => self.messenger.open(tx, now, rng),
+            StepInput::Step(input) => self.messenger.step(tx, now, rng, *input),
         }
     }
 }
