@@ -16,8 +16,8 @@
 //!
 //! # Figures
 //! `named_*`: probability that the first spy names the author. `entropy_*`: mean entropy, in bits. Both with `_low` and
-//! `_high`, the 95 % interval by bootstrap over the worlds (envelopes of one world are not independent). Then `_fast` or
-//! `_blended`; `_relay` or `_client` for who speaks, and for clients `_asks_all` or `_asks_own` for what they advertise;
+//! `_high`, the 95 % interval by bootstrap over the worlds (envelopes of one world are not independent). Then who delays
+//! and mixes: `_fast` nobody, `_clients` clients alone (the defaults), `_blended` everybody; `_relay` or `_client` for who speaks, and for clients `_asks_all` or `_asks_own` for what they advertise;
 //! and the share of observers in percent. Without who speaks it is over all, beside `surprise_*` and `verdicts_*`, the
 //! number of guesses.
 //!
@@ -34,5 +34,5 @@ mod plan;
 mod run;
 mod watch;
 
-pub use self::plan::{Policy, SpyPlan};
+pub use self::plan::SpyPlan;
 pub use self::run::run;

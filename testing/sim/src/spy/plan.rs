@@ -2,9 +2,9 @@
 
 use anyhow::{Result, ensure};
 use serde::Deserialize;
-use undertone_transport::Flush;
-use undertone_whisper::Advertise;
+use undertone_whisper::{Advertise, FlushPolicy};
 
+use super::judge::Kind;
 use crate::scenario::Scenario;
 
 /// A network with observers in it, many times over.
@@ -31,30 +31,33 @@ pub struct SpyPlan {
     pub draws: u32,
 }
 
-/// When envelopes leave.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
-#[serde(rename_all = "snake_case")]
-pub enum Policy {
-    /// Mixed and delayed.
+/// Who delays and mixes what it sends ([`FlushPolicy::Blended`]); the others send at once.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Policy {
+    /// Everybody.
     Blended,
-    /// At once.
+    /// Clients, as they do by default.
+    Clients,
+    /// Nobody.
     Fast,
 }
 
 impl Policy {
-    pub(super) const ALL: [Self; 2] = [Self::Fast, Self::Blended];
+    pub(super) const ALL: [Self; 3] = [Self::Fast, Self::Clients, Self::Blended];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Blended => "blended",
+            Self::Clients => "clients",
             Self::Fast => "fast",
         }
     }
 
-    pub(super) const fn flush(self) -> Flush {
-        match self {
-            Self::Blended => Flush::Blended,
-            Self::Fast => Flush::Fast,
+    /// What a node of this kind does.
+    pub(super) const fn flush(self, kind: Kind) -> FlushPolicy {
+        match (self, kind) {
+            (Self::Blended, _) | (Self::Clients, Kind::Client) => FlushPolicy::Blended,
+            (Self::Fast, _) | (Self::Clients, Kind::Relay) => FlushPolicy::Fast,
         }
     }
 }

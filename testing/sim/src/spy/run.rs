@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use undertone_transport::Route;
+use undertone_transport::{Flush, Route};
 use undertone_whisper::{Advertise, Config, Dialects, TransportConfig, Watch as Which};
 
 use super::judge::{Kind, Learned, Sighting, bits, estimate};
@@ -93,14 +93,15 @@ impl World {
     }
 
     fn run(&self, scenario: &Scenario, plan: &SpyPlan, (policy, asks): Setting) -> (Watch, Log) {
-        let mut sim = Sim::new(self.seed, scenario.link, self.machines(asks));
+        let mut sim = Sim::new(self.seed, scenario.link, self.machines(policy, asks));
         for (a, b) in &self.edges {
             sim.link(*a, *b);
         }
         let gap = Duration::from_millis(u64::from(plan.gap_ms));
         for (number, (author, route, to)) in (0..).zip(&self.says) {
             let Some(reader) = self.people.get(*to) else { continue };
-            let say = Say { route: route.clone(), to: reader.key, bytes: plan.bytes, flush: policy.flush() };
+            // The machine below delays and mixes, not the command.
+            let say = Say { route: route.clone(), to: reader.key, bytes: plan.bytes, flush: Flush::Fast };
             sim.command(second(FIRST).after(gap * number), *author, say);
         }
         let mut watch = Watch::new(self.relays);
@@ -108,11 +109,12 @@ impl World {
         (watch, sim.log())
     }
 
-    fn machines(&self, asks: Asks) -> Vec<Endpoint> {
+    fn machines(&self, policy: Policy, asks: Asks) -> Vec<Endpoint> {
         let speaks: Arc<[Dialects]> = self.people.iter().map(|_| Dialects::WHISPER).collect();
         let machine = |(number, person): (u32, &Person)| {
             let relay = number < self.relays;
-            let gossip = Config { watch: Which::All, ..Config::default() };
+            let flush = policy.flush(if relay { Kind::Relay } else { Kind::Client });
+            let gossip = Config { watch: Which::All, flush, ..Config::default() };
             let advertise = if relay { Advertise::Everything } else { asks.advertise() };
             let listens = if relay { Vec::new() } else { vec![person.listen(Route::Partition(person.key))] };
             let config = TransportConfig { gossip, advertise, report: true, ..TransportConfig::default() };
@@ -192,10 +194,11 @@ impl Worlds {
         let mut all = Learned::default();
         learned.iter().for_each(|one| all.add(one));
         let (policy, asks) = setting;
-        let kinds = match asks {
-            // What clients ask for says next to nothing of those who speak as relays.
-            Asks::All => vec![(Kind::Client, "client_asks_all")],
-            Asks::Own => vec![(Kind::Client, "client_asks_own"), (Kind::Relay, "relay")],
+        let kinds = match setting {
+            (_, Asks::All) => vec![(Kind::Client, "client_asks_all")],
+            (Policy::Clients, Asks::Own) => vec![(Kind::Client, "client_asks_own")],
+            // What clients do says next to nothing of those who speak as relays.
+            (_, Asks::Own) => vec![(Kind::Client, "client_asks_own"), (Kind::Relay, "relay")],
         };
         for (kind, name) in kinds {
             let tail = format!("{}_{name}_{percent}", policy.name());

@@ -52,6 +52,7 @@ fn observers_among_the_relays_guess_who_said_it() {
     let named =
         |policy: &str, percent: u32| report.value(&format!("named_{policy}_relay_{percent}")).unwrap();
     assert!(named("fast", 20) > named("fast", 5), "more observers see more");
+    assert!(named("blended", 20) < named("fast", 20), "who mixes is named less often");
 }
 
 #[test]
