@@ -4,11 +4,13 @@
 
 #[cfg(feature = "mangle")]
 pub mod mangle;
+mod silent;
 
 use std::time::{Duration, Instant};
 
 pub use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
+pub use silent::assert_silent;
 
 /// The generator of seed `n`. The variable `UNDERTONE_SEED` moves every seed of a run at once.
 pub fn rng(n: u64) -> ChaCha20Rng {
