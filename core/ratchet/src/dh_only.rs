@@ -58,6 +58,7 @@ mod tests {
     use undertone_vectors::{hex, hex_n, load};
 
     use super::*;
+    use crate::error::OpenError;
     use crate::testing::Script;
 
     #[test]
@@ -84,17 +85,21 @@ mod tests {
     fn what_the_original_refuses_is_refused() {
         let file = load("x3dh");
         let cases = file["negative"].as_array().unwrap();
-        let mut keys = 0;
+        let (mut keys, mut codes) = (0, Vec::new());
         for case in cases {
             assert_eq!(case["expect"], "reject");
             if case["what"].as_str().unwrap().starts_with("compressed public key") {
-                assert!(PublicKey::from_compressed(&hex(&case["key"])).is_err(), "{}", case["what"]);
+                let error = PublicKey::from_compressed(&hex(&case["key"])).unwrap_err();
+                codes.push(format!("{}: {}", error.code(), case["what"].as_str().unwrap()));
                 keys += 1;
             } else {
                 let key = Secret::<32>::new(hex_n(&case["key"]));
-                assert!(gcm::open(&key, &hex(&case["payload"])).is_err(), "{}", case["what"]);
+                // One reason outward, whatever was wrong.
+                let error = OpenError::from(gcm::open(&key, &hex(&case["payload"])).unwrap_err());
+                assert_eq!(error.code(), "open.dh_only", "{}", case["what"]);
             }
         }
         assert_eq!((cases.len(), keys), (17, 10));
+        insta::assert_snapshot!(codes.join("\n"));
     }
 }

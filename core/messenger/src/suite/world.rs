@@ -46,6 +46,14 @@ pub struct Party {
     pub crash_at: Option<usize>,
     /// The same for the next step of any kind: a receipt, news of a send, a timeout.
     pub crash_any: Option<usize>,
+    /// After how many more writes of whatever steps its process dies; then it starts again.
+    pub dies_after_writes: Option<usize>,
+    /// After how many more steps it dies: what they wrote is durable, and what the last one says is never heard.
+    pub dies_after_steps: Option<usize>,
+    /// Writes and steps that were made so far.
+    pub made: (usize, usize),
+    /// How often it died of the two above.
+    pub deaths: usize,
 }
 
 impl<N: Network> World<N> {
@@ -64,6 +72,10 @@ impl<N: Network> World<N> {
             hold: None,
             crash_at: None,
             crash_any: None,
+            dies_after_writes: None,
+            dies_after_steps: None,
+            made: (0, 0),
+            deaths: 0,
         };
         let parties = people.iter().map(party).collect();
         let mut world = Self { net, people, parties };
@@ -92,8 +104,25 @@ impl<N: Network> World<N> {
     pub fn start(&mut self, at: usize) {
         let now = self.net.now();
         let party = &mut self.parties[at];
-        let effects = party.messenger.open(&mut party.store, now, &mut party.dice).expect("opens");
-        self.apply(at, effects);
+        let savepoint = party.store.clone();
+        let mut tx = Failing { store: &mut party.store, left: party.dies_after_writes, written: 0 };
+        let opened = party.messenger.open(&mut tx, now, &mut party.dice);
+        let written = tx.written;
+        match opened {
+            Ok(effects) => {
+                if party.survives(written) {
+                    self.apply(at, effects);
+                } else {
+                    self.start(at);
+                }
+            }
+            Err(fault) => {
+                assert!(party.dies_after_writes.take().is_some(), "does not open: {fault}");
+                party.store = savepoint;
+                party.deaths += 1;
+                self.start(at);
+            }
+        }
     }
 
     /// Drops a messenger and makes a new one on its store.
@@ -138,16 +167,28 @@ impl<N: Network> World<N> {
         let now = self.net.now();
         let party = &mut self.parties[at];
         let savepoint = party.store.clone();
-        let mut tx = Failing { store: &mut party.store, left: fail_at };
-        match party.messenger.step(&mut tx, now, &mut party.dice, input) {
+        let left = fail_at.into_iter().chain(party.dies_after_writes).min();
+        let mut tx = Failing { store: &mut party.store, left, written: 0 };
+        let stepped = party.messenger.step(&mut tx, now, &mut party.dice, input);
+        let written = tx.written;
+        match stepped {
             Ok(effects) => {
-                self.apply(at, effects);
+                if party.survives(written) {
+                    self.apply(at, effects);
+                } else {
+                    self.restart(at);
+                }
                 Ok(())
             }
             Err(fault) => {
                 let failed_write = matches!(fault, Fault::Store(_));
                 assert!(failed_write || party.store == savepoint, "a refused input writes nothing");
                 party.store = savepoint;
+                if failed_write && party.dies_after_writes == Some(written) {
+                    party.dies_after_writes = None;
+                    party.deaths += 1;
+                    self.restart(at);
+                }
                 Err(fault)
             }
         }
@@ -220,6 +261,7 @@ impl<N: Network> World<N> {
             return self.shaken(at, Input::Transport(event));
         }
         let crash = self.parties[at].crash_at.take();
+        let deaths = self.parties[at].deaths;
         if self.parties[at].twice {
             self.step(at, Input::Transport(event.clone())).expect("received");
         }
@@ -229,6 +271,7 @@ impl<N: Network> World<N> {
                     self.parties[at].crash_at = Some(usize::MAX);
                 }
             }
+            Err(Fault::Store(_)) if self.parties[at].deaths > deaths => {}
             Err(Fault::Store(_)) if crash.is_some() => self.restart(at),
             Err(fault) => panic!("a received payload is no fault of ours: {fault}"),
         }
@@ -237,8 +280,10 @@ impl<N: Network> World<N> {
     /// A step at which the process may die; then it starts again, and the input is lost.
     fn shaken(&mut self, at: usize, input: Input) {
         let crash = self.parties[at].crash_any.take();
+        let deaths = self.parties[at].deaths;
         match self.step_with(at, input, crash) {
             Ok(()) => {}
+            Err(Fault::Store(_)) if self.parties[at].deaths > deaths => {}
             Err(Fault::Store(_)) if crash.is_some() => self.restart(at),
             Err(fault) => panic!("no fault of ours: {fault}"),
         }
@@ -259,6 +304,14 @@ impl<N: Network> World<N> {
             assert_eq!(party.notices.iter().filter(announced).count(), 1, "announced exactly once");
         }
         messages.into_iter().map(|message| message.text).collect()
+    }
+
+    /// The messages of a chat as the store has them, oldest first.
+    pub fn stored(&self, at: usize, chat: &ChatId) -> Vec<Message> {
+        let party = &self.parties[at];
+        let mut messages = party.messenger.messages(&party.store, chat, None, usize::MAX).expect("messages");
+        messages.reverse();
+        messages
     }
 
     /// A message as a party has it.
@@ -318,6 +371,28 @@ impl<N: Network> World<N> {
     }
 }
 
+impl Party {
+    /// Counts a step that was committed, and whether its process lives to say what came out of it.
+    fn survives(&mut self, written: usize) -> bool {
+        self.made = (self.made.0 + written, self.made.1 + 1);
+        if let Some(left) = &mut self.dies_after_writes {
+            *left -= written;
+        }
+        match &mut self.dies_after_steps {
+            None => true,
+            Some(left) if *left > 1 => {
+                *left -= 1;
+                true
+            }
+            Some(_) => {
+                self.dies_after_steps = None;
+                self.deaths += 1;
+                false
+            }
+        }
+    }
+}
+
 /// How often a messenger looks at what has come.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -359,18 +434,19 @@ pub struct Failing<'a> {
     pub store: &'a mut MemoryStore,
     /// How many writes are left; `None` for any number.
     pub left: Option<usize>,
+    /// How many were made.
+    pub written: usize,
 }
 
 impl Failing<'_> {
     fn write(&mut self) -> Result<(), StoreError> {
         match &mut self.left {
-            None => Ok(()),
-            Some(0) => Err(StoreError::Unavailable),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
+            None => {}
+            Some(0) => return Err(StoreError::Unavailable),
+            Some(left) => *left -= 1,
         }
+        self.written += 1;
+        Ok(())
     }
 }
 

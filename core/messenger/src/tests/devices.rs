@@ -386,3 +386,71 @@ fn the_devices_of_a_person_are_listed() {
     assert_eq!(theirs(&alice, bob.key())[0].last_heard, Some(bob.now.unix));
     assert!(theirs(&alice, Side::unopened(0xc3).key()).is_empty());
 }
+
+#[test]
+fn a_device_that_another_names_was_not_heard() {
+    let (mut alice, mut bob) = acquainted();
+    // Bob's tablet, which Bob's phone knows, has enabled and names in its bundles.
+    let (mut tablet, code) = device(0xb2, b"tablet");
+    bob.hear(bob.key(), &code);
+    bob.command(Command::EnableDevice(name(&tablet)));
+    bob.later(Duration::from_secs(100));
+    alice.now = bob.now;
+    let to_alice = ChatId::OneToOne(alice.key());
+    let (_, sent) = write(&mut bob, &to_alice, "from the phone");
+    let effects = alice.hear(bob.key(), &sent[0]);
+    assert_eq!(messages(&effects).len(), 1);
+    let seen = |alice: &Side, of: &Side| {
+        let devices = alice.messenger.devices(&alice.store, &bob.key()).unwrap();
+        devices.into_iter().find(|device| device.installation == name(of)).unwrap()
+    };
+    assert_eq!(seen(&alice, &bob).last_heard, Some(alice.now.unix));
+    let of_tablet = seen(&alice, &tablet);
+    assert_eq!(of_tablet.last_heard, None, "named is not heard");
+    assert!(of_tablet.last_named >= Some(bob.now.unix) && of_tablet.reached);
+
+    // Whatever can be read counts: public, without the ratchet, through it. What is refused does not.
+    alice.command(Command::Open(lab()));
+    tablet.later(Duration::from_secs(200));
+    alice.now = tablet.now;
+    let (_, public) = tablet.say(&lab(), "hi");
+    let mut broken = public.clone();
+    broken.payload.truncate(broken.payload.len() - 1);
+    alice.refused(alice.arrival(bob.key(), &broken));
+    assert_eq!(seen(&alice, &tablet).last_heard, None);
+    alice.hear(bob.key(), &public);
+    assert_eq!(seen(&alice, &tablet).last_heard, Some(alice.now.unix));
+}
+
+#[test]
+fn a_fourth_device_of_a_person_is_announced_and_so_is_the_one_that_it_pushes_out() {
+    let (mut alice, mut bob) = acquainted();
+    let phone = name(&bob);
+    let mut codes = Vec::new();
+    for n in 1..=3u64 {
+        let mut side = Side::unopened(0xb2);
+        side.dice = Dice::new(&n.to_be_bytes());
+        side.later(Duration::from_secs(10 * n));
+        let code = sends(&side.open())[0].clone();
+        alice.now = side.now;
+        codes.push(alice.hear(bob.key(), &code));
+    }
+    let announced = |effects: &[Effect]| {
+        effects.iter().filter(|effect| matches!(effect, Effect::Notify(Notice::NewDevice { .. }))).count()
+    };
+    assert_eq!(codes.iter().map(|effects| announced(effects)).collect::<Vec<_>>(), [1, 1, 1]);
+    assert_eq!([pushed_out(&codes[0]), pushed_out(&codes[1])], [vec![], vec![]]);
+    assert_eq!(pushed_out(&codes[2]), [phone.clone()], "the one with the oldest bundle");
+    let reached = |alice: &Side| {
+        let devices = alice.messenger.devices(&alice.store, &bob.key()).unwrap();
+        devices.iter().filter(|device| device.reached).count()
+    };
+    assert_eq!(reached(&alice), 3);
+    // It comes back as soon as it says something, and pushes out another.
+    bob.later(Duration::from_secs(60));
+    alice.now = bob.now;
+    let (_, sent) = write(&mut bob, &ChatId::OneToOne(alice.key()), "still me");
+    let effects = alice.hear(bob.key(), &sent[0]);
+    assert_eq!(pushed_out(&effects).len(), 1);
+    assert!(!pushed_out(&effects).contains(&phone));
+}

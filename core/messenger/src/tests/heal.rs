@@ -164,3 +164,110 @@ fn a_device_that_was_set_up_anew_comes_back_through_the_ratchet() {
     anew.hear_all(bob.key(), &arrived);
     assert_eq!(anew.state(&id), MessageState::Delivered);
 }
+
+#[test]
+fn the_person_is_told_when_a_session_is_lost_and_when_it_is_back() {
+    let (mut alice, bob) = acquainted();
+    let mut bob = anew(&bob, &alice);
+    let name = |side: &Side| side.messenger.installation_id(&side.store).unwrap();
+    let to_bob = ChatId::OneToOne(bob.key());
+    let (_, send) = alice.say(&to_bob, "one");
+    let effects = bob.hear(alice.key(), &send);
+    let lost = effects.iter().find_map(|effect| match effect {
+        Effect::Notify(Notice::LostSession { peer, installation, answered }) => {
+            Some((*peer, installation.clone(), *answered))
+        }
+        _ => None,
+    });
+    assert_eq!(lost, Some((alice.key(), name(&alice), true)), "whose, which device of it, and what was done");
+
+    let changed = |effects: &[Effect]| -> Vec<_> {
+        let of = |effect: &Effect| match effect {
+            Effect::Notify(Notice::SessionChanged { peer, installation }) => {
+                Some((*peer, installation.clone()))
+            }
+            _ => None,
+        };
+        effects.iter().filter_map(of).collect()
+    };
+    alice.hear_all(bob.key(), &effects);
+    // Also after a restart in between, and once.
+    bob.open();
+    for text in ["two", "three"] {
+        let (_, send) = alice.say(&to_bob, text);
+        let effects = bob.hear(alice.key(), &send);
+        assert_eq!(messages(&effects)[0].protection, Protection::Ratchet, "not weaker than what it replaces");
+        let expected = if text == "two" { vec![(alice.key(), name(&alice))] } else { Vec::new() };
+        assert_eq!(changed(&effects), expected);
+    }
+}
+
+#[test]
+fn forward_secrecy_that_is_off_by_default_is_told_and_kept_and_does_not_let_others_fall_back() {
+    let (mut alice, mut bob) = acquainted();
+    let (to_bob, to_alice) = (ChatId::OneToOne(bob.key()), ChatId::OneToOne(alice.key()));
+    let (_, send) = alice.say(&to_bob, "well protected");
+    bob.hear(alice.key(), &send);
+    let told = |effects: &[Effect]| {
+        effects.iter().any(|effect| matches!(effect, Effect::Notify(Notice::DefaultPfs(Pfs::Off))))
+    };
+    assert!(told(&bob.command(Command::SetDefaultPfs(Pfs::Off))));
+    assert!(!told(&bob.command(Command::SetDefaultPfs(Pfs::Off))), "once");
+    bob.open();
+    assert_eq!(bob.messenger.default_pfs(&bob.store).unwrap(), Pfs::Off);
+
+    // What is sent shows how it was protected, on both sides; what somebody else was told goes by that.
+    let (id, send) = bob.say(&to_alice, "bare");
+    let shown = |side: &Side| side.messenger.message(&side.store, &id).unwrap().unwrap().protection;
+    assert_eq!(shown(&bob), Protection::TransportOnly);
+    assert_eq!(
+        downgrades(&alice.hear(bob.key(), &send)),
+        [Protection::TransportOnly],
+        "Bob had shown better"
+    );
+    bob.command(Command::SetPfs { peer: alice.key(), pfs: Pfs::On });
+    let (id, _) = bob.say(&to_alice, "covered");
+    let message = bob.messenger.message(&bob.store, &id).unwrap().unwrap();
+    assert_eq!(message.protection, Protection::Ratchet);
+    bob.command(Command::PfsByDefault(alice.key()));
+    let contact = bob.messenger.contact(&bob.store, &alice.key()).unwrap();
+    assert_eq!((contact.pfs, contact.pfs_chosen), (Pfs::Off, None));
+
+    // That Bob sends so does not mean that Alice may.
+    alice.command(Command::SetPfs { peer: bob.key(), pfs: Pfs::Off });
+    let (_, bare) = alice.say(&to_bob, "in my name");
+    let effects = bob.hear(alice.key(), &bare);
+    assert_eq!(downgrades(&effects), [Protection::TransportOnly]);
+    assert!(messages(&effects).is_empty());
+    // A choice for this person does.
+    let effects = bob.command(Command::SetPfs { peer: alice.key(), pfs: Pfs::Off });
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Notify(Notice::Contact(_)))), "it is told");
+    assert_eq!(messages(&bob.hear(alice.key(), &bare)).len(), 1);
+}
+
+#[test]
+fn a_header_that_an_attacker_strips_is_a_downgrade_and_names_its_device() {
+    let (mut alice, mut bob) = acquainted();
+    let to_bob = ChatId::OneToOne(bob.key());
+    let (_, send) = alice.say(&to_bob, "well protected");
+    bob.hear(alice.key(), &send);
+    // Whoever holds the key of Alice's identity and none of her sessions.
+    let mut thief = Side::unopened(0xa1);
+    thief.dice = Dice::new(b"thief");
+    thief.open();
+    let (_, send) = thief.say(&to_bob, "send money");
+    let before = bob.texts(&ChatId::OneToOne(alice.key()));
+    let effects = bob.hear(alice.key(), &send);
+    let seen = effects.iter().find_map(|effect| match effect {
+        Effect::Notify(Notice::Downgraded { peer, installation, to }) => {
+            Some((*peer, installation.clone(), *to))
+        }
+        _ => None,
+    });
+    let name = thief.messenger.installation_id(&thief.store).unwrap();
+    assert_eq!(seen, Some((alice.key(), name, Protection::DhOnly)));
+    assert_eq!(bob.texts(&ChatId::OneToOne(alice.key())), before);
+    // Stored: from then on, whatever happens, this person has shown better.
+    bob.open();
+    assert!(bob.messenger.contact(&bob.store, &alice.key()).unwrap().shown_pfs);
+}

@@ -75,7 +75,7 @@ fn a_start_that_fails_at_any_write_can_be_tried_again() {
     let before = side.store.clone();
     let mut writes = 0;
     loop {
-        let mut tx = crate::suite::Failing { store: &mut side.store, left: Some(writes) };
+        let mut tx = crate::suite::Failing { store: &mut side.store, left: Some(writes), written: 0 };
         match side.messenger.open(&mut tx, side.now, &mut side.dice) {
             Ok(effects) => {
                 assert_eq!(sends(&effects).len(), 3);

@@ -1,5 +1,6 @@
 //! The messenger's suite over every transport, and the originals' own messages.
 
+mod crash;
 mod model;
 
 mod over_memory {

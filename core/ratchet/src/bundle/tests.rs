@@ -44,6 +44,21 @@ fn every_bundle_is_judged_by_our_rules() {
     assert_eq!(counts, [9, 16, 20]);
 }
 
+/// The stable code of each bundle that is refused, so that a change of one is seen.
+#[test]
+fn every_refused_bundle_has_its_code() {
+    let file = load("bundle");
+    let now = now(&file);
+    let mut refused = Vec::new();
+    for case in ["negative", "strict"].iter().flat_map(|group| file[group].as_array().unwrap()) {
+        let raw = RawBundle::decode(&hex(&case["serialized"])).unwrap();
+        if let Err(error) = raw.and_then(|raw| raw.verify(now)) {
+            refused.push(format!("{}: {}", error.code(), case["name"].as_str().unwrap()));
+        }
+    }
+    insta::assert_snapshot!(refused.join("\n"));
+}
+
 #[test]
 fn the_signed_bytes_are_those_of_the_original() {
     let file = load("bundle");

@@ -6,13 +6,14 @@ use undertone_messenger::{ChatId, MessageState, Notice, Protection, TraceStep};
 use undertone_transport::{PublicName, Route};
 
 use crate::ours::{Case, Person, new_key};
-use crate::theirs::Theirs;
+use crate::people;
+use crate::theirs::{CHAT_KEY, RESTART, Theirs};
 
 /// A case by its name.
 pub(crate) type Named = (&'static str, fn() -> Case);
 
 /// All of them.
-pub(crate) const ALL: [Named; 8] = [
+pub(crate) const ALL: [Named; 11] = [
     ("public_both_ways", || Box::pin(public_both_ways())),
     ("we_write_first", || Box::pin(we_write_first())),
     ("they_write_first", || Box::pin(they_write_first())),
@@ -21,10 +22,19 @@ pub(crate) const ALL: [Named; 8] = [
     ("our_restart", || Box::pin(our_restart())),
     ("two_devices_of_ours", || Box::pin(two_devices_of_ours())),
     ("our_device_set_up_anew", || Box::pin(our_device_set_up_anew())),
+    ("out_of_order", || Box::pin(people::out_of_order())),
+    ("concurrent_first_contact", || Box::pin(people::concurrent_first_contact())),
+    ("contact_updates", || Box::pin(people::contact_updates())),
+];
+
+/// Those that change the peer for all others, so that nothing runs beside them; each with the variable that it needs.
+pub(crate) const ALONE: [(Named, &str); 2] = [
+    (("pairing", || Box::pin(people::pairing())), CHAT_KEY),
+    (("their_restart", || Box::pin(people::their_restart())), RESTART),
 ];
 
 /// A public name that no other run had.
-fn fresh(what: &str) -> Result<String> {
+pub(crate) fn fresh(what: &str) -> Result<String> {
     Ok(format!("{what}-{}", &new_key()?.public().to_bare_hex()[2..12]))
 }
 

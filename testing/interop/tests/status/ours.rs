@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use undertone::{Client, ClientConfig, ClientEvent};
 use undertone_account::ChatKey;
 use undertone_crypto::{PublicKey, SecretKey};
+use undertone_devp2p::Enode;
 use undertone_messenger::{ChatId, Message, MessageState, Notice, Undecodable};
 use undertone_payload::MessageId;
 use undertone_runtime::{Environment, Tasks};
@@ -18,7 +19,7 @@ use undertone_runtime::{Environment, Tasks};
 use crate::theirs::Theirs;
 
 /// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// One of our people on one device.
 pub(crate) struct Person {
@@ -45,8 +46,13 @@ pub(crate) fn new_key() -> Result<SecretKey> {
 impl Person {
     /// A person whose device connects to the peer.
     pub(crate) async fn open(key: &SecretKey, home: &Path, theirs: &Theirs) -> Result<Self> {
+        Self::open_at(key, home, theirs.enode.clone()).await
+    }
+
+    /// The same, connected to this node.
+    pub(crate) async fn open_at(key: &SecretKey, home: &Path, node: Enode) -> Result<Self> {
         let mut config = ClientConfig::new(home.to_owned());
-        config.peers = vec![theirs.enode.clone()];
+        config.peers = vec![node];
         let (env, tasks) = (Environment::system()?, Tasks::new(Handle::current()));
         let (client, events) = Client::open(ChatKey::new(key.clone()), config, &env, &tasks).await?;
         let mut person = Self { client, events, tasks, notices: Vec::new() };
@@ -65,6 +71,22 @@ impl Person {
             self.notices.push(notice.clone());
         }
         Ok(event)
+    }
+
+    /// The next thing that a person is told.
+    pub(crate) async fn notice(&mut self) -> Result<Notice> {
+        loop {
+            if let ClientEvent::Notice(notice) = self.next().await? {
+                return Ok(notice);
+            }
+        }
+    }
+
+    /// The name of this device.
+    pub(crate) async fn installation(&self) -> Result<String> {
+        let devices = self.client.devices(self.me()).await?;
+        let this = devices.into_iter().find(|device| device.this_device).context("there is this device")?;
+        Ok(this.installation.as_str().to_owned())
     }
 
     /// The next message of somebody else.

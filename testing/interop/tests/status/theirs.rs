@@ -1,16 +1,22 @@
 //! The peer, by its JSON-RPC.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use undertone_account::key_text;
-use undertone_crypto::PublicKey;
+use undertone_crypto::{PublicKey, SecretKey};
 use undertone_devp2p::Enode;
 use undertone_support::until_async;
 
 /// What gives the peer.
 pub(crate) const VARIABLES: [&str; 2] = ["UNDERTONE_STATUS_RPC", "UNDERTONE_STATUS_ENODE"];
+
+/// A command that stops the peer, starts it again and ends when it is ready.
+pub(crate) const RESTART: &str = "UNDERTONE_STATUS_RESTART";
+/// The peer's private chat key, in hex.
+pub(crate) const CHAT_KEY: &str = "UNDERTONE_STATUS_KEY";
 
 /// It polls its envelopes once a second, and repeats after some seconds.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -36,6 +42,36 @@ impl Theirs {
         let said = say(&rpc, "who-am-i", 2, "me")?;
         let key = key_text::parse(said["from"].as_str().context("a message has an author")?)?;
         Ok(Self { rpc, enode, key })
+    }
+
+    /// Its private chat key.
+    pub(crate) fn chat_key() -> Result<SecretKey> {
+        let hex = std::env::var(CHAT_KEY)?;
+        Ok(SecretKey::from_slice(&const_hex::decode(hex.trim())?)?)
+    }
+
+    /// Stops it and starts it again.
+    pub(crate) async fn restart(&self) -> Result<()> {
+        let command = std::env::var(RESTART)?;
+        let done = tokio::task::spawn_blocking(move || {
+            std::process::Command::new("sh").arg("-c").arg(command).stdin(Stdio::null()).status()
+        });
+        anyhow::ensure!(done.await??.success(), "the peer does not start again");
+        let up = || call(&self.rpc, "shhext_chats", &json!([])).is_ok();
+        anyhow::ensure!(until_async(DEADLINE, up).await, "the peer does not answer");
+        Ok(())
+    }
+
+    /// Any call of its JSON-RPC.
+    pub(crate) fn call(&self, method: &str, params: &Value) -> Result<Value> {
+        call(&self.rpc, method, params)
+    }
+
+    /// The name of its own device: the one that no bundle ever told it of.
+    pub(crate) fn installation(&self) -> Result<String> {
+        let known = self.call("shhext_getOurInstallations", &json!([]))?;
+        let own = known.as_array().into_iter().flatten().find(|one| one["timestamp"] == 0);
+        Ok(own.and_then(|one| one["id"].as_str()).context("the peer has a device")?.to_owned())
     }
 
     /// Joins a public chat.
