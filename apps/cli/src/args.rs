@@ -1,7 +1,9 @@
 //! What can be typed.
 
+mod account;
 mod dns;
 mod network;
+mod people;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,10 +11,14 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::account::{AccountCommand, ImportKind, Picture, ShowArgs, WordList};
 pub(crate) use self::dns::{DnsCommand, ListArgs, SignArgs};
 pub(crate) use self::network::{
     BootNode, BootnodeArgs, DiscoveryArgs, DoctorArgs, KeyArgs, NodeArgs, PeerArgs, PeersCommand, ReachArgs,
     Role, StartArgs,
+};
+pub(crate) use self::people::{
+    ContactsArgs, ContactsCommand, DevicesCommand, PfsArgs, Policy, Switch, VerifyArgs,
 };
 
 /// Private messaging between the people who use Dapps, with no server that owns them.
@@ -56,9 +62,20 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Watch four real nodes talk: a relay, Alice, Bob and an echo bot, on this machine only
     Demo(DemoArgs),
-    /// Make, import and show accounts
+    /// Make, import, show, back up and restore accounts
     #[command(subcommand)]
     Account(AccountCommand),
+    /// The people you know: add, name, verify, block, scan
+    ///
+    /// While `undertone listen` has the data directory, it does this work: no password is needed then. So with `verify` and `devices`.
+    Contacts(ContactsArgs),
+    /// Compare keys with a person: shows the code of your two keys, or checks the one that was read to you
+    Verify(VerifyArgs),
+    /// Your devices: list, enable, disable, name, pair
+    Devices {
+        #[command(subcommand)]
+        command: Option<DevicesCommand>,
+    },
     /// Run a node that relays for others
     Node(NodeArgs),
     /// Run a node that only helps others to find each other (discovery over UDP)
@@ -95,55 +112,11 @@ pub(crate) struct DemoArgs {
     pub(crate) keep: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum AccountCommand {
-    /// Make an account; its twelve words are shown once and asked back
-    New {
-        /// Do not ask the words back (they are still shown)
-        #[arg(long)]
-        no_confirm: bool,
-    },
-    /// Import an account from its words, a private key or a keystore file; secrets are read from stdin
-    Import {
-        /// What is given on stdin
-        #[arg(long, value_enum, default_value_t = ImportKind::Words)]
-        from: ImportKind,
-        /// The keystore file (with --from keystore; geth's files too)
-        #[arg(long, value_name = "FILE", required_if_eq("from", "keystore"))]
-        file: Option<PathBuf>,
-        /// Take the words although their checksum is wrong
-        #[arg(long)]
-        ignore_checksum: bool,
-    },
-    /// Show an account: key, name, address
-    Show,
-    /// List the accounts of the data directory
-    List,
-    /// Print the account's keystore file (encrypted with its password)
-    Export,
-    /// Change the password of the account
-    Password {
-        /// A file whose first line is the new password
-        #[arg(long, value_name = "FILE")]
-        new_password_file: Option<PathBuf>,
-    },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum ImportKind {
-    /// A keystore v3 file and its password
-    Keystore,
-    /// 64 hexadecimal digits
-    PrivateKey,
-    /// 12 to 24 words
-    Words,
-}
-
 #[derive(Args, Debug)]
 pub(crate) struct SendArgs {
     #[command(flatten)]
     pub(crate) peer: PeerArgs,
-    /// To whom: 0x04…, zQ3sh… or public:NAME ('#NAME' in quotes)
+    /// To whom: 0x04…, zQ3sh…, a link, a contact's name, name.eth or public:NAME ('#NAME' in quotes)
     pub(crate) to: String,
     /// What; from stdin when absent or -
     pub(crate) text: Option<String>,
@@ -153,6 +126,8 @@ pub(crate) struct SendArgs {
     /// How long to wait; the message stays queued after that
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
     pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) ens: EnsArgs,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
@@ -170,8 +145,25 @@ pub(crate) enum Wait {
 pub(crate) struct ListenArgs {
     #[command(flatten)]
     pub(crate) peer: PeerArgs,
-    /// Chats to open: 0x04…, zQ3sh… or public:NAME; messages to you are always heard
+    /// Chats to open: 0x04…, zQ3sh…, a link, a contact's name, name.eth or public:NAME; messages to you are always heard
     pub(crate) chats: Vec<String>,
+    #[command(flatten)]
+    pub(crate) ens: EnsArgs,
+}
+
+/// Where names of ENS are looked up.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct EnsArgs {
+    /// An Ethereum JSON-RPC endpoint that is asked for name.eth; it learns whom you look for, and is believed
+    /// [or the first line of the file ens-rpc in the data directory]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "UNDERTONE_ENS_RPC",
+        hide_env_values = true,
+        help_heading = "Names of ENS"
+    )]
+    pub(crate) ens_rpc: Option<String>,
 }
 
 #[derive(Args, Debug)]

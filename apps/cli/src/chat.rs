@@ -7,17 +7,20 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use undertone::{Accounts, Client, ClientConfig, ClientEvent};
 use undertone_account::{key_text, three_word_name};
-use undertone_messenger::{ChatId, Message, MessageState, Notice, Undecodable};
+use undertone_crypto::PublicKey;
+use undertone_messenger::{ChatId, Message, MessageState, Notice, Pfs};
 use undertone_node::DiscoveryOptions;
 use undertone_payload::MessageId;
 use undertone_runtime::{DataDirLock, Environment, Tasks};
-use undertone_transport::PublicName;
 
 use crate::args::{DiscoveryArgs, Global, ListenArgs, PeerArgs, SendArgs, StartArgs, Wait};
 use crate::interrupt::Interrupt;
 use crate::ipc::{Desk, Mail, Replies, Reply, Request, SendRequest};
-use crate::output::{DIM, GOOD, NAME, Ui, paint, printable};
-use crate::{Usage, home};
+use crate::notices::{self, People};
+use crate::output::{BAD, DIM, GOOD, NAME, Ui, paint, printable};
+use crate::people::{self, Book, Task};
+use crate::who::{self, ChatOrPerson};
+use crate::{Usage, home, ipc};
 
 /// A client of this process.
 struct Session {
@@ -29,8 +32,8 @@ struct Session {
 }
 
 pub(crate) async fn send(global: &Global, args: SendArgs, ui: &Ui) -> Result<ExitCode> {
-    let chat = recipient(&args.to)?;
-    if matches!(chat, ChatId::Public(_)) && args.wait == Wait::Delivered {
+    let to = who::chat(&args.to, &args.ens).await?;
+    if matches!(to, ChatOrPerson::Public(_)) && args.wait == Wait::Delivered {
         let hint = "nobody acknowledges a message to a public chat: use --wait sent";
         return Err(Usage(hint.to_owned()).into());
     }
@@ -40,12 +43,21 @@ pub(crate) async fn send(global: &Global, args: SendArgs, ui: &Ui) -> Result<Exi
     };
     let dir = home::data_dir(global)?;
     let lock = match home::own(&dir) {
-        Err(error) if error.is::<home::Held>() => return ask_owner(global, &args, text, error, ui).await,
+        Err(held) if held.is::<home::Held>() => {
+            let to = match &to {
+                ChatOrPerson::Public(name) => format!("#{name}"),
+                ChatOrPerson::Person(who) => people::ask(global, Task::Find { who: who.clone() }, ui).await?,
+            };
+            return ask_owner(global, &args, to, text, held, ui).await;
+        }
         lock => lock?,
     };
     let mut session = start(global, lock, &args.peer, ui).await?;
+    let chat = to.find(&mut Book::Client(&session.client)).await?;
     let id = session.client.send_text(chat, &text).await?;
-    conclude(&Reply::Composed { id: id.to_string() }, &args, ui);
+    let protection = session.client.message(id).await?.map(|message| message.protection.word());
+    let protection = protection.unwrap_or_default().to_owned();
+    conclude(&Reply::Composed { id: id.to_string(), protection }, &args, ui);
     let reached = tokio::time::timeout(args.timeout, session.reach(&id, &args, ui)).await;
     let last = match reached {
         Ok(last) => last?,
@@ -59,6 +71,7 @@ pub(crate) async fn send(global: &Global, args: SendArgs, ui: &Ui) -> Result<Exi
 async fn ask_owner(
     global: &Global,
     args: &SendArgs,
+    to: String,
     text: String,
     held: anyhow::Error,
     ui: &Ui,
@@ -67,7 +80,7 @@ async fn ask_owner(
     let account = home::find(&Accounts::new(&dir), global)?;
     let request = Request::Send(SendRequest {
         account: account.address.to_string(),
-        to: args.to.clone(),
+        to,
         text,
         peers: args.peer.peers.iter().map(ToString::to_string).collect(),
         wait: args.wait,
@@ -76,8 +89,8 @@ async fn ask_owner(
     let Some(mut replies) = Replies::to(&dir, &request).await? else { return Err(held) };
     loop {
         let reply = replies.next().await?;
-        if let Reply::Refused { why } = reply {
-            bail!("{why}");
+        if let Reply::Refused { why, usage } = reply {
+            return Err(ipc::refused(why, usage));
         }
         if let Some(code) = conclude(&reply, args, ui) {
             return Ok(code);
@@ -88,7 +101,12 @@ async fn ask_owner(
 /// Says how it goes; the exit status when that is the end.
 fn conclude(reply: &Reply, args: &SendArgs, ui: &Ui) -> Option<ExitCode> {
     match reply {
-        Reply::Composed { id } if !ui.json => ui.line(id),
+        Reply::Composed { id, protection } if !ui.json => {
+            ui.line(id);
+            if let Some(hint) = weaker(protection) {
+                ui.note(&format!("{} {hint}", paint(BAD, "!")));
+            }
+        }
         Reply::Composed { .. } | Reply::State { .. } => {
             if ui.json {
                 ui.object(&json!(reply));
@@ -100,7 +118,7 @@ fn conclude(reply: &Reply, args: &SendArgs, ui: &Ui) -> Option<ExitCode> {
         }
         // Only a question about the node has an answer.
         Reply::Answer { .. } => {}
-        Reply::Failed { why } | Reply::Refused { why } => {
+        Reply::Failed { why } | Reply::Refused { why, .. } => {
             ui.note(&format!("failed: {why}"));
             return Some(ExitCode::FAILURE);
         }
@@ -119,19 +137,32 @@ fn conclude(reply: &Reply, args: &SendArgs, ui: &Ui) -> Option<ExitCode> {
 }
 
 pub(crate) async fn listen(global: &Global, args: ListenArgs, ui: &Ui) -> Result<ExitCode> {
-    let chats: Vec<ChatId> = args.chats.iter().map(|chat| recipient(chat)).collect::<Result<_>>()?;
+    let mut chats = Vec::new();
+    for chat in &args.chats {
+        chats.push(who::chat(chat, &args.ens).await?);
+    }
     let dir = home::data_dir(global)?;
     let lock = home::own(&dir)?;
     let mut session = start(global, lock, &args.peer, ui).await?;
     for chat in chats {
+        let chat = chat.find(&mut Book::Client(&session.client)).await?;
         session.client.open_chat(chat).await?;
+    }
+    let mut people = People::default();
+    for contact in session.client.contacts().await? {
+        let (key, off) = (contact.key, contact.pfs == Pfs::Off);
+        people.learn(contact);
+        if off {
+            let who = paint(NAME, people.name(&key));
+            ui.note(&format!("{} forward secrecy is off for {who}", paint(BAD, "!")));
+        }
     }
     let mail = Mail::new(session.client.clone(), session.account.clone());
     Desk::open(&dir, session.client.node().clone(), Some(mail.clone()), &session.tasks)
         .unwrap_or_else(|error| ui.note(&format!("takes no requests of other processes: {error:#}")));
     let mut interrupt = Interrupt::listen()?;
-    let me = session.client.me();
-    ui.note(&format!("listening as {} {}", paint(NAME, three_word_name(me)), key_text::chat_key(me)));
+    let me = *session.client.me();
+    ui.note(&format!("listening as {} {}", paint(NAME, three_word_name(&me)), key_text::chat_key(&me)));
     loop {
         tokio::select! {
             () = interrupt.wait() => break,
@@ -141,7 +172,10 @@ pub(crate) async fn listen(global: &Global, args: ListenArgs, ui: &Ui) -> Result
                     if let ClientEvent::Notice(Notice::State { id, state, .. }) = &event {
                         mail.tell(*id, *state);
                     }
-                    tell(&event, ui);
+                    tell(&event, &me, &people, ui);
+                    if let ClientEvent::Notice(Notice::Contact(contact)) = event {
+                        people.learn(*contact);
+                    }
                 }
                 None => bail!("the client has stopped"),
             },
@@ -203,59 +237,44 @@ impl Wait {
     }
 }
 
-/// `0x04…`, `zQ3sh…`, `public:NAME` or `#NAME`.
-pub(crate) fn recipient(text: &str) -> Result<ChatId> {
-    if let Some(name) = text.strip_prefix("public:").or_else(|| text.strip_prefix('#')) {
-        let name = PublicName::new(name).map_err(|error| Usage(error.to_string()))?;
-        return Ok(ChatId::Public(name));
-    }
-    let key = key_text::parse(text).map_err(|error| {
-        Usage(format!("{text:?} is no recipient ({error}): use 0x04…, zQ3sh… or public:NAME"))
-    })?;
-    Ok(ChatId::OneToOne(key))
-}
-
-fn tell(event: &ClientEvent, ui: &Ui) {
+fn tell(event: &ClientEvent, me: &PublicKey, people: &People, ui: &Ui) {
     match event {
         ClientEvent::Notice(Notice::Message(message)) if message.state == MessageState::Received => {
             match ui.json {
-                true => ui.object(&as_json(message)),
-                false => ui.line(&as_line(message)),
+                true => ui.object(&as_json(message, people)),
+                false => ui.line(&as_line(message, people)),
             }
         }
-        ClientEvent::Notice(Notice::Undecodable { author, why }) => {
-            let code = match why {
-                Undecodable::Security(code) | Undecodable::Sync(code) | Undecodable::Payload(code) => code,
-                _ => "unknown",
-            };
-            tracing::info!(code, "a message could not be read");
-            ui.note(&paint(
-                DIM,
-                format!("a message of {} could not be read ({code})", three_word_name(author)),
-            ));
+        ClientEvent::Notice(notice) => {
+            if let Some(told) = notices::told(notice, me, people) {
+                match ui.json {
+                    true => ui.object(&told.json),
+                    false => ui.note(&told.line),
+                }
+            }
         }
         ClientEvent::Peers(count) => tracing::info!(count, "peers"),
         _ => {}
     }
 }
 
-fn as_line(message: &Message) -> String {
+fn as_line(message: &Message, people: &People) -> String {
     let place = match &message.chat {
         ChatId::Public(name) => format!("#{name} "),
         _ => String::new(),
     };
-    let author = three_word_name(&message.author);
+    let author = people.name(&message.author);
     let text = printable(&message.text);
     format!("{}{}  {text}  {}", paint(DIM, place), paint(NAME, author), paint(DIM, message.protection.word()))
 }
 
-fn as_json(message: &Message) -> Value {
+fn as_json(message: &Message, people: &People) -> Value {
     json!({
         "event": "message",
         "id": message.id.to_string(),
         "chat": message.chat.to_string(),
         "author": message.author.to_hex(),
-        "name": three_word_name(&message.author),
+        "name": people.name(&message.author),
         "text": message.text,
         "clock": message.clock,
         "timestamp": message.timestamp.millis(),
@@ -263,21 +282,13 @@ fn as_json(message: &Message) -> Value {
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recipients_read_as_the_table_of_commands_says() {
-        let key = undertone_crypto::SecretKey::from_slice(&[7; 32]).unwrap().public();
-        for text in [key.to_hex(), key_text::chat_key(&key), key_text::compressed_hex(&key)] {
-            assert_eq!(recipient(&text).unwrap(), ChatId::OneToOne(key), "{text}");
-        }
-        let lab = ChatId::Public(PublicName::new("lab").unwrap());
-        assert_eq!(recipient("public:lab").unwrap(), lab);
-        assert_eq!(recipient("#lab").unwrap(), lab);
-        for text in ["", "public:", "lab", "0x04", "zQ3sh"] {
-            assert!(recipient(text).unwrap_err().downcast_ref::<Usage>().is_some(), "{text}");
-        }
+/// What to know of a message that left with less than it could have.
+fn weaker(protection: &str) -> Option<&'static str> {
+    match protection {
+        "dh-only" => Some(
+            "no device of the person is known yet: this message has no forward secrecy, the next ones will",
+        ),
+        "transport-only" => Some("forward secrecy is off: the encryption of the envelope alone"),
+        _ => None,
     }
 }

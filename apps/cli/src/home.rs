@@ -9,7 +9,7 @@ use undertone_runtime::{DataDirLock, LockError};
 
 use crate::Usage;
 use crate::args::Global;
-use crate::output::{DIM, Ui, paint};
+use crate::output::Ui;
 use crate::password;
 
 /// The data directory: the flag, or the platform's place.
@@ -59,8 +59,8 @@ pub(crate) fn unlock(global: &Global, ui: &Ui) -> Result<(Account, ChatKey)> {
     let dir = data_dir(global)?;
     let account = find(&Accounts::new(&dir), global)?;
     let password = password::existing(global.password_file.as_deref())?;
-    ui.note(&paint(DIM, "unlocking the account …"));
-    let key = account.unlock(&password).map_err(|error| locked(error, &account))?;
+    let key = ui.busy("unlocking the account", || account.unlock(&password));
+    let key = key.map_err(|error| locked(error, &account))?;
     Ok((account, key))
 }
 

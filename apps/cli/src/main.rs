@@ -7,13 +7,18 @@ mod chat;
 mod demo;
 mod dns;
 mod doctor;
+mod ens;
 mod home;
 mod interrupt;
 mod ipc;
 mod node;
+mod notices;
 mod output;
 mod password;
 mod peers;
+mod people;
+mod scan;
+mod who;
 
 use std::process::ExitCode;
 
@@ -52,9 +57,15 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
+    if let Ok(dir) = home::data_dir(&cli.global) {
+        ens::look_in(dir);
+    }
     match cli.command {
         Command::Demo(args) => demo::run(&cli.global, args, ui).await,
-        Command::Account(command) => account::run(&cli.global, command, ui),
+        Command::Account(command) => account::run(&cli.global, command, ui).await,
+        Command::Contacts(args) => people::contacts(&cli.global, args, ui).await,
+        Command::Verify(args) => people::verify(&cli.global, args, ui).await,
+        Command::Devices { command } => people::devices(&cli.global, command, ui).await,
         Command::Node(args) => node::run(&cli.global, args, ui).await,
         Command::Bootnode(args) => node::bootnode(&cli.global, args, ui).await,
         Command::Peers { command } => peers::run(&cli.global, command, ui).await,

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use tokio::sync::Notify;
@@ -19,6 +21,9 @@ pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Names of people.
 pub(crate) const NAME: Style = AnsiColor::Cyan.on_default().bold();
+
+/// How often a line of progress moves.
+const FRAME: Duration = Duration::from_millis(100);
 
 /// How to talk to whoever is there.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +49,33 @@ impl Ui {
         if !self.quiet {
             anstream::eprintln!("{text}");
         }
+    }
+
+    /// Does something that takes a while, with a line on a terminal that says so and is gone afterwards.
+    pub(crate) fn busy<T>(self, what: &str, work: impl FnOnce() -> T) -> T {
+        if self.quiet || !io::stderr().is_terminal() || std::env::var_os("TERM").is_some_and(|t| t == "dumb")
+        {
+            return work();
+        }
+        let (done, over) = mpsc::channel::<()>();
+        let what = what.to_owned();
+        let line = std::thread::spawn(move || {
+            let begun = Instant::now();
+            for mark in ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'].into_iter().cycle()
+            {
+                let secs = begun.elapsed().as_secs_f32();
+                let _ = write!(io::stderr(), "\r{mark} {what} … {secs:.1} s");
+                if over.recv_timeout(FRAME) != Err(mpsc::RecvTimeoutError::Timeout) {
+                    break;
+                }
+            }
+            // Back to the beginning of the line, and nothing on it.
+            let _ = write!(io::stderr(), "\r\x1b[2K");
+        });
+        let outcome = work();
+        drop(done);
+        let _ = line.join();
+        outcome
     }
 
     /// One JSON object on a line.
@@ -104,6 +136,13 @@ pub(crate) fn span(secs: u64) -> String {
     }
 }
 
+/// The day of a time in milliseconds since 1970, as `2020-09-13`.
+pub(crate) fn day(millis: u64) -> String {
+    let address = undertone_account::Address::from_bytes([0; 20]);
+    let name = undertone_account::keystore::file_name(&address, undertone_base::Unix::from_millis(millis));
+    name.get(5..15).unwrap_or_default().to_owned()
+}
+
 /// Columns under a heading, as wide as what they hold.
 pub(crate) struct Table<const N: usize> {
     rows: Vec<[String; N]>,
@@ -149,13 +188,14 @@ pub(crate) fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{DIM, paint, printable, span, visible};
+    use super::{DIM, day, paint, printable, span, visible};
 
     #[test]
     fn times_are_short_and_colours_have_no_width() {
         let said = [0, 59, 61, 601, 3_661, 90_000].map(span);
         assert_eq!(said, ["0 s", "59 s", "1 m 01 s", "10 m", "1 h 01 m", "1 d 01 h"]);
         assert_eq!(visible(&paint(DIM, "grüße")), 5);
+        assert_eq!(day(1_600_000_000_123), "2020-09-13");
     }
 
     #[test]

@@ -57,17 +57,27 @@ impl Offline {
         Ok(outcome.map_err(WriterError::from)?)
     }
 
+    /// Does what a start has to do, once: an account that never ran becomes a device with a name.
+    ///
+    /// # Errors
+    /// [`ClientError::Messenger`]; nothing has changed then.
+    pub fn begin(&mut self) -> Result<(), ClientError> {
+        if !self.begun {
+            let (messenger, rng, clock) = (&self.messenger, &mut self.rng, &self.clock);
+            let start: Result<_, Fault> = self.database.transact(|tx| messenger.open(tx, clock.now(), rng));
+            start?;
+            self.begun = true;
+        }
+        Ok(())
+    }
+
     /// Whatever the messenger can be told, durable when this returns; with what it has to say to that.
     ///
     /// # Errors
     /// [`ClientError::Messenger`]; nothing has changed then.
     pub fn command(&mut self, command: Command) -> Result<Vec<Notice>, ClientError> {
+        self.begin()?;
         let (messenger, rng, clock) = (&self.messenger, &mut self.rng, &self.clock);
-        if !self.begun {
-            let start: Result<_, Fault> = self.database.transact(|tx| messenger.open(tx, clock.now(), rng));
-            start?;
-            self.begun = true;
-        }
         let step = self.database.transact(|tx| messenger.step(tx, clock.now(), rng, Input::Command(command)));
         let notices = step?.into_iter().filter_map(|effect| match effect {
             Effect::Notify(notice) => Some(notice),

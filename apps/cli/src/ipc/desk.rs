@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -19,9 +19,12 @@ use undertone_node::Node;
 use undertone_payload::MessageId;
 use undertone_runtime::Tasks;
 
-use super::{NodeRequest, PeerList, Reply, Request, SOCKET, SendRequest};
-use crate::chat;
+use super::{NodeRequest, PeerList, Reply, Request, SOCKET, SendRequest, WorkRequest};
+use crate::Usage;
+use crate::args::EnsArgs;
 use crate::peers::Who;
+use crate::people::{self, Book};
+use crate::who;
 
 /// Longest line in bytes: the longest text that the program reads, with room for what surrounds it.
 const MAX_LINE: u64 = 256 * 1024;
@@ -122,9 +125,13 @@ impl Desk {
             let last = match request {
                 Ok(Request::Send(request)) => self.send(request, &mut write).await,
                 Ok(Request::Node(request)) => self.node(request).await.map(|value| Reply::Answer { value }),
+                Ok(Request::Work(request)) => self.work(request).await.map(|value| Reply::Answer { value }),
                 Err(error) => Err(error.into()),
             };
-            let last = last.unwrap_or_else(|error| Reply::Refused { why: format!("{error:#}") });
+            let last = last.unwrap_or_else(|error| Reply::Refused {
+                usage: error.is::<Usage>(),
+                why: format!("{error:#}"),
+            });
             say(&mut write, &last).await
         };
         tokio::select! {
@@ -135,13 +142,22 @@ impl Desk {
     }
 
     async fn send(&self, request: SendRequest, write: &mut (impl AsyncWrite + Unpin)) -> Result<Reply> {
-        let Some(mail) = &self.mail else {
-            let pid = std::process::id();
-            bail!(
+        self.mail()?.send(request, write).await
+    }
+
+    async fn work(&self, request: WorkRequest) -> Result<Value> {
+        let mail = self.mail()?;
+        mail.has_open(&request.account)?;
+        people::perform(&mut Book::Client(&mail.client), request.task).await
+    }
+
+    fn mail(&self) -> Result<&Mail> {
+        let pid = std::process::id();
+        self.mail.as_ref().with_context(|| {
+            format!(
                 "the directory is in use by process {pid}, a node without an account: stop it, or use another --datadir"
             )
-        };
-        mail.send(request, write).await
+        })
     }
 
     async fn node(&self, request: NodeRequest) -> Result<Value> {
@@ -173,21 +189,29 @@ impl Desk {
 }
 
 impl Mail {
-    async fn send(&self, request: SendRequest, write: &mut (impl AsyncWrite + Unpin)) -> Result<Reply> {
+    fn has_open(&self, account: &str) -> Result<()> {
         ensure!(
-            request.account == self.account,
-            "the process that owns the directory has account {} open, not {}",
+            account == self.account,
+            "the process that owns the directory has account {} open, not {account}",
             self.account,
-            request.account
         );
-        let chat = chat::recipient(&request.to)?;
+        Ok(())
+    }
+
+    async fn send(&self, request: SendRequest, write: &mut (impl AsyncWrite + Unpin)) -> Result<Reply> {
+        self.has_open(&request.account)?;
+        // A name of ENS was looked up by whoever asks.
+        let chat =
+            who::chat(&request.to, &EnsArgs::default()).await?.find(&mut Book::Client(&self.client)).await?;
         for peer in &request.peers {
             self.client.add_peer(peer.parse::<Enode>()?);
         }
         // Before the message, so that none of its states is missed.
         let mut states = self.states.subscribe();
         let id = self.client.send_text(chat, &request.text).await?;
-        say(write, &Reply::Composed { id: id.to_string() }).await?;
+        let protection = self.client.message(id).await?.map(|message| message.protection.word());
+        let protection = protection.unwrap_or_default().to_owned();
+        say(write, &Reply::Composed { id: id.to_string(), protection }).await?;
         let reached = async {
             loop {
                 let state = match states.recv().await {

@@ -17,7 +17,8 @@ use undertone_node::{BanInfo, PeerInfo};
 
 pub(crate) use self::desk::{Desk, Mail};
 use crate::args::Wait;
-use crate::home;
+use crate::people::Task;
+use crate::{Usage, home};
 
 /// Name of the socket in the data directory.
 const SOCKET: &str = "undertone.ipc";
@@ -30,6 +31,17 @@ pub(crate) enum Request {
     Send(SendRequest),
     /// Of its node.
     Node(NodeRequest),
+    /// With the people and devices of the account that it has open.
+    Work(WorkRequest),
+}
+
+/// Asks for work on people and devices.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct WorkRequest {
+    /// Address of the account that is meant.
+    pub(crate) account: String,
+    pub(crate) task: Task,
 }
 
 /// Asks to send a message.
@@ -85,7 +97,7 @@ pub(crate) struct PeerList {
 #[serde(tag = "event", rename_all = "camelCase")]
 pub(crate) enum Reply {
     /// It is written down.
-    Composed { id: String },
+    Composed { id: String, protection: String },
     /// It went on.
     State { id: String, state: String },
     /// What the node says.
@@ -94,8 +106,12 @@ pub(crate) enum Reply {
     Failed { why: String },
     /// It is as far as was asked for.
     Reached { state: String },
-    /// Nothing was done.
-    Refused { why: String },
+    /// Nothing was done; by a mistake of whoever asked, when `usage` says so.
+    Refused {
+        why: String,
+        #[serde(default)]
+        usage: bool,
+    },
     /// It is not as far as was asked for; it stays queued.
     TimedOut { peers: usize },
 }
@@ -107,9 +123,30 @@ pub(crate) async fn ask<T: DeserializeOwned>(dir: &Path, request: NodeRequest) -
     };
     match replies.next().await? {
         Reply::Answer { value } => serde_json::from_value(value).context(OTHER_VERSION),
-        Reply::Refused { why } => bail!("{why}"),
+        Reply::Refused { why, usage } => Err(refused(why, usage)),
         _ => bail!(OTHER_VERSION),
     }
+}
+
+/// Asks the owner of the directory for work on an account. Where it takes no requests, `held` says who it is.
+pub(crate) async fn work(
+    dir: &Path,
+    account: String,
+    task: Task,
+    held: anyhow::Error,
+) -> Result<serde_json::Value> {
+    let request = Request::Work(WorkRequest { account, task });
+    let Some(mut replies) = Replies::to(dir, &request).await? else { return Err(held) };
+    match replies.next().await? {
+        Reply::Answer { value } => Ok(value),
+        Reply::Refused { why, usage } => Err(refused(why, usage)),
+        _ => bail!(OTHER_VERSION),
+    }
+}
+
+/// Why the owner has done nothing.
+pub(crate) fn refused(why: String, usage: bool) -> anyhow::Error {
+    if usage { Usage(why).into() } else { anyhow!("{why}") }
 }
 
 /// Why nobody answers at the socket of the directory.
@@ -120,7 +157,7 @@ fn nobody(dir: &Path) -> anyhow::Error {
     }
 }
 
-const OTHER_VERSION: &str = "the process that owns the directory speaks another version";
+pub(crate) const OTHER_VERSION: &str = "the process that owns the directory speaks another version";
 
 /// What the owner of a directory answers.
 pub(crate) struct Replies(Lines<BufReader<UnixStream>>);

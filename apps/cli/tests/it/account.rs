@@ -91,7 +91,8 @@ fn words_are_imported_once_and_checked() {
 
     let swapped = WORDS.replacen("legal winner", "winner legal", 1);
     import(&dir, &password, &[], &swapped).refused(1, &["checksum", "--ignore-checksum"]);
-    import(&dir, &password, &[], &WORDS.replace("sausage", "sausagge")).refused(1, &["word 6", "sausagge"]);
+    import(&dir, &password, &[], &WORDS.replace("sausage", "sausagge"))
+        .refused(1, &["word 6", "sausagge", "not English", "did you mean \"sausage\""]);
     import(&dir, &password, &[], "").refused(1, &[]);
     let account = import(&dir, &password, &["--ignore-checksum"], &swapped).expect(0).json();
     assert_eq!(account["publicKey"], expected(&Mnemonic::unchecked(&swapped).unwrap()));
@@ -166,4 +167,70 @@ fn nothing_is_shown_when_something_is_missing() {
     let listed = run(&mut on(&fresh, &["account", "list"])).expect(0);
     assert_eq!(listed.out, "");
     assert!(listed.err.contains("undertone account new"), "{}", listed.err);
+}
+
+/// Every list and every length: the language is found, and the account is that of the words.
+#[test]
+fn words_of_every_language_and_length_are_imported() {
+    use undertone_account::{Language, WordCount};
+    let temp = tempfile::tempdir().unwrap();
+    let password = temp.path().join("password");
+    std::fs::write(&password, "correct horse\n").unwrap();
+    let lengths = [
+        WordCount::Twelve,
+        WordCount::Fifteen,
+        WordCount::Eighteen,
+        WordCount::TwentyOne,
+        WordCount::TwentyFour,
+    ];
+    for (at, language) in Language::ALL.into_iter().enumerate() {
+        let count = lengths[at % lengths.len()];
+        let phrase = Mnemonic::generate(count, language, &mut undertone_support::rng(at as u64));
+        let dir = temp.path().join(format!("{at}"));
+        let ended = import(&dir, &password, &[], phrase.expose_words()).expect(0);
+        let key = ChatKey::derive(&ExtendedKey::master(&phrase.seed("")).unwrap()).unwrap();
+        assert_eq!(ended.json()["publicKey"], key.public().to_hex());
+        for word in [&count.words().to_string(), language.name()] {
+            assert!(ended.err.contains(word), "{word} in {}", ended.err);
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_words_is_said_of_the_word() {
+    let temp = tempfile::tempdir().unwrap();
+    let (dir, password) = (temp.path().join("data"), temp.path().join("password"));
+    std::fs::write(&password, "correct horse\n").unwrap();
+    let refused = |typed: &str, words: &[&str]| import(&dir, &password, &[], typed).refused(1, words);
+    refused(
+        &WORDS.replace("thank yellow", "thank zebra"),
+        &["all words are English", "\"zebra\"", "checksum"],
+    );
+    refused(&WORDS.replace("wave", "abaisser"), &["word 5, \"abaisser\", is not English but French"]);
+    refused(&WORDS.replace("winner", "qwertzy"), &["word 2", "word 10", "is not English (the others are)"]);
+    refused(&WORDS.replace(" yellow", ""), &["11 words, not 12, 15, 18, 21 or 24"]);
+    refused(&"qwertz ".repeat(12), &["none of these words is in any"]);
+    refused("eins zwei drei vier abandon ability able about above absent absorb zzzz", &["eins", "word 12"]);
+}
+
+#[test]
+fn the_account_is_drawn() {
+    let home = Home::new(2);
+    let show = |args: &[&str]| run(&mut home.undertone(&[&["account", "show"], args].concat())).expect(0);
+    let shown = show(&[]).out;
+    for word in ["emoji", "ring", "identicon", "https://status.app/u#zQ3sh", "█▀", "0x"] {
+        assert!(shown.contains(word), "{word} in {shown}");
+    }
+    assert!(!shown.contains('\u{1b}'), "no colours where no terminal is");
+    let file = home.dir.path().join("me.svg");
+    for picture in ["qr", "identicon", "ring"] {
+        show(&["--svg", file.to_str().unwrap(), "--picture", picture]);
+        let drawn = std::fs::read_to_string(&file).unwrap();
+        assert!(drawn.starts_with("<svg") && drawn.ends_with("</svg>\n"), "{picture}");
+        assert_eq!(show(&["--svg", "-", "--picture", picture]).out, drawn);
+    }
+    let value = show(&["--json"]).json();
+    assert_eq!(value["emojiHash"].as_array().unwrap().len(), 14);
+    assert!(!value["colourRing"].as_array().unwrap().is_empty());
+    assert!(value["profileLink"].as_str().unwrap().ends_with(&home.key.to_hex()));
 }

@@ -25,6 +25,17 @@ pinned! {
     account_list: ["account", "list"];
     account_export: ["account", "export"];
     account_password: ["account", "password"];
+    account_backup: ["account", "backup"];
+    account_restore: ["account", "restore"];
+    contacts: ["contacts"];
+    contacts_add: ["contacts", "add"];
+    contacts_decline: ["contacts", "decline"];
+    contacts_pfs: ["contacts", "pfs"];
+    contacts_scan: ["contacts", "scan"];
+    verify: ["verify"];
+    devices: ["devices"];
+    devices_enable: ["devices", "enable"];
+    devices_pair: ["devices", "pair"];
     node: ["node"];
     send: ["send"];
     listen: ["listen"];

@@ -8,15 +8,20 @@
 )]
 
 mod account;
+mod backup;
 mod demo;
+mod devices;
 mod dns;
 mod doctor;
+mod ens;
 mod help;
 mod mistakes;
 mod network;
 mod node;
 mod owner;
 mod peers;
+mod people;
+mod scan;
 mod send;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -8,7 +8,7 @@ const NODE: &str = "enode://ca634cae0d49acb401d8a4c6b6fe8c55b70d115bf400769cc140
 #[test]
 fn wrong_usage_is_2() {
     let home = Home::new(10);
-    let cases: [(&[&str], &[&str]); 33] = [
+    let cases: [(&[&str], &[&str]); 46] = [
         (&[], &["Usage"]),
         (&["shout"], &["shout"]),
         (&["send"], &["<TO>"]),
@@ -43,6 +43,19 @@ fn wrong_usage_is_2() {
             &["dns", "sign", "nodes", "--key", "k", "--domain", "a", "--link", "b"],
             &["--link", "address of a node list"],
         ),
+        (&["contacts", "add"], &["<WHO>"]),
+        (&["contacts", "add", "0x04"], &["0x04", "zQ3sh"]),
+        (&["contacts", "add", "public:lab"], &["public chat"]),
+        (&["contacts", "add", "https://example.org/x"], &["link"]),
+        (&["contacts", "pfs", "bob"], &["<POLICY>"]),
+        (&["contacts", "pfs", "bob", "maybe"], &["allow-weaker"]),
+        (&["contacts", "pfs", "bob", "on", "--default", "on"], &["--default"]),
+        (&["contacts", "scan", "x.png", "--name", "Bob"], &["--add"]),
+        (&["verify", "bob", "--face-to-face"], &["--code"]),
+        (&["verify", "bob", "--code", "1", "--qr", "x.png"], &["--qr"]),
+        (&["devices", "enable"], &["<DEVICE>"]),
+        (&["account", "new", "--words", "13"], &["12, 15, 18, 21, 24"]),
+        (&["account", "show", "--picture", "ring"], &["--svg"]),
         (&["dns", "show", "hello"], &["enr:", "enode://", "enrtree://"]),
         (&["dns", "list", "enrtree://AAAA@a.example"], &["valid key"]),
     ];
@@ -56,14 +69,19 @@ fn wrong_usage_is_2() {
         run(&mut command).refused(2, words);
         count += 1;
     }
-    assert_eq!(count, 33);
+    assert_eq!(count, 46);
 }
 
 #[test]
 fn a_missing_account_is_1_and_says_how_to_make_one() {
     let home = tempfile::tempdir().unwrap();
-    for args in [&["account", "show"][..], &["account", "export"], &["send", "public:lab", "x"], &["listen"]]
-    {
+    for args in [
+        &["account", "show"][..],
+        &["account", "export"],
+        &["send", "public:lab", "x"],
+        &["listen"],
+        &["contacts"],
+    ] {
         let mut command = undertone();
         command.args(args).arg("--datadir").arg(home.path());
         run(&mut command).refused(1, &["no account here", "undertone account new"]);

@@ -1,0 +1,242 @@
+//! What the messenger tells a person beside messages, as a line and as JSON.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use undertone_account::three_word_name;
+use undertone_crypto::PublicKey;
+use undertone_messenger::{
+    ChatId, Contact, ContactState, Device, InstallationId, Notice, Pfs, Protection, Undecodable,
+};
+
+use crate::output::{BAD, BOLD, DIM, GOOD, NAME, paint, printable};
+use crate::people::PersonView;
+
+/// Something to know.
+pub(crate) struct Told {
+    /// For a person.
+    pub(crate) line: String,
+    /// For a script; `event` says what it is.
+    pub(crate) json: Value,
+}
+
+/// How urgent a line is.
+#[derive(Clone, Copy)]
+enum Mark {
+    /// Look at this.
+    Alarm,
+    /// As it should be.
+    Fine,
+    /// By the way.
+    Note,
+}
+
+/// What is known of people: what to call them, and what was said of them last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct People(BTreeMap<PublicKey, Contact>);
+
+impl People {
+    pub(crate) fn learn(&mut self, contact: Contact) {
+        self.0.insert(contact.key, contact);
+    }
+
+    /// Contacts by what we call them, others by their three words.
+    pub(crate) fn name(&self, key: &PublicKey) -> String {
+        let nickname = self.0.get(key).and_then(|contact| contact.nickname.as_deref());
+        nickname.map_or_else(|| three_word_name(key), printable)
+    }
+
+    /// What is new of a person, in words; nothing when it is nothing to speak of.
+    fn change(&self, now: &Contact) -> Option<String> {
+        let before = self.0.get(&now.key);
+        let mut words = Vec::new();
+        if before.map_or(ContactState::Unknown, |contact| contact.state) != now.state {
+            words.push(match now.state {
+                ContactState::Unknown => "is no contact any more",
+                ContactState::Added => "is a contact",
+                ContactState::Verified => "is verified",
+                ContactState::Blocked => "is blocked",
+                _ => "has changed",
+            });
+        }
+        if before.and_then(|contact| contact.nickname.as_ref()) != now.nickname.as_ref() && words.is_empty() {
+            words.push("has another name here");
+        }
+        if before.map(|contact| contact.pfs) != Some(now.pfs) && (before.is_some() || now.pfs == Pfs::Off) {
+            words.push(match now.pfs {
+                Pfs::On => "forward secrecy is on",
+                Pfs::Off => "forward secrecy is OFF",
+            });
+        }
+        if before.is_some_and(|contact| contact.weaker_allowed) != now.weaker_allowed {
+            words.push(match now.weaker_allowed {
+                true => "what it sends with less is read",
+                false => "what it sends with less is refused",
+            });
+        }
+        if now.has_added_us && !before.is_some_and(|contact| contact.has_added_us) {
+            words.push("has added you");
+        }
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+}
+
+/// What there is to say; nothing of what others say better (messages and their states) or what nobody asked for.
+pub(crate) fn told(notice: &Notice, me: &PublicKey, names: &People) -> Option<Told> {
+    let name = |key: &PublicKey| paint(NAME, names.name(key));
+    let of = |key: &PublicKey| json!({ "publicKey": key.to_hex(), "name": names.name(key) });
+    Some(match notice {
+        Notice::ChatRemoved(chat) => tell(
+            Mark::Note,
+            format!("the chat with {} is gone", chat_name(chat, names)),
+            json!({ "event": "chatRemoved", "chat": chat.to_string() }),
+        ),
+        Notice::Contact(contact) => {
+            let change = names.change(contact)?;
+            let person = PersonView::new(contact);
+            let called = paint(NAME, printable(person.called()));
+            tell(Mark::Note, format!("{called}: {change}"), json!({ "event": "contact", "person": person }))
+        }
+        Notice::DefaultPfs(pfs) => {
+            let on = *pfs == Pfs::On;
+            let line = format!("forward secrecy is {} by default", if on { "on" } else { "OFF" });
+            tell(Mark::Note, line, json!({ "event": "defaultPfs", "on": on }))
+        }
+        Notice::DevicePushedOut { identity, installation } if identity == me => tell(
+            Mark::Alarm,
+            format!(
+                "your device {} was pushed out by one that was active later: people write to three devices at \
+                 most (`undertone devices`)",
+                short(installation)
+            ),
+            json!({ "event": "devicePushedOut", "own": true, "device": installation.as_str() }),
+        ),
+        Notice::DevicePushedOut { identity, installation } => tell(
+            Mark::Alarm,
+            format!(
+                "{}'s device {} was pushed out by one that was active later",
+                name(identity),
+                short(installation)
+            ),
+            json!({ "event": "devicePushedOut", "own": false, "person": of(identity),
+                    "device": installation.as_str() }),
+        ),
+        Notice::Downgraded { peer, installation, to } => tell(
+            Mark::Alarm,
+            format!(
+                "a message of {}{} came {} and was refused: it has shown forward secrecy before. If it asks you to, \
+                 `undertone contacts pfs {} allow-weaker` lets such messages through",
+                name(peer),
+                device(installation.as_ref()),
+                weaker(*to),
+                names.name(peer),
+            ),
+            json!({ "event": "downgraded", "person": of(peer), "to": to.word(),
+                    "device": installation.as_ref().map(InstallationId::as_str) }),
+        ),
+        Notice::LostSession { peer, installation, answered } => {
+            let whose = if peer == me { "your other device".to_owned() } else { name(peer) };
+            let next = match answered {
+                true => "it was told of this device; what it repeats can be read",
+                false => "it was told of this device already",
+            };
+            let line = format!(
+                "a message of {whose}{} could not be read: one of you has lost its session; {next}",
+                device(installation.as_ref())
+            );
+            let json = json!({ "event": "lostSession", "person": of(peer), "own": peer == me, "answered": answered,
+                               "device": installation.as_ref().map(InstallationId::as_str) });
+            tell(Mark::Alarm, line, json)
+        }
+        Notice::NewDevice { peer, installation } => tell(
+            Mark::Alarm,
+            format!(
+                "{} uses a new device, {}: it reads what you write from now on. Ask, if that is a surprise",
+                name(peer),
+                short(installation)
+            ),
+            json!({ "event": "newDevice", "person": of(peer), "device": installation.as_str() }),
+        ),
+        Notice::OwnDevice(device) => own_device(device),
+        Notice::SessionChanged { peer, installation } => {
+            let whose = if peer == me { "your other".to_owned() } else { format!("{}'s", name(peer)) };
+            tell(
+                Mark::Fine,
+                format!(
+                    "{whose} device{} changed its session; what it writes is forward secret again",
+                    installation.as_ref().map_or_else(String::new, |id| format!(" {}", short(id)))
+                ),
+                json!({ "event": "sessionChanged", "person": of(peer), "own": peer == me,
+                        "device": installation.as_ref().map(InstallationId::as_str) }),
+            )
+        }
+        Notice::Undecodable { author, why } => {
+            let code = match why {
+                Undecodable::Security(code) | Undecodable::Sync(code) | Undecodable::Payload(code) => code,
+                _ => "unknown",
+            };
+            tell(
+                Mark::Note,
+                format!("a message of {} could not be read ({code})", name(author)),
+                json!({ "event": "undecodable", "person": of(author), "code": code }),
+            )
+        }
+        _ => return None,
+    })
+}
+
+fn own_device(device: &Device) -> Told {
+    let called = match &device.name {
+        Some(name) => format!("{} ({})", paint(NAME, printable(name)), short(&device.installation)),
+        None => short(&device.installation),
+    };
+    let (mark, line) = match (device.this_device, device.enabled) {
+        (true, _) => (Mark::Note, format!("this device is called {called}")),
+        (false, true) => (Mark::Fine, format!("your device {called} is enabled: it gets what you write")),
+        (false, false) => (
+            Mark::Alarm,
+            format!(
+                "another device of yours, {called}, is there. If you have set it up: `undertone devices enable {}`; \
+                 if not, somebody has your account's key",
+                device.installation.as_str().get(..8).unwrap_or(device.installation.as_str())
+            ),
+        ),
+    };
+    let json = json!({ "event": "ownDevice", "device": device.installation.as_str(), "name": device.name,
+                       "kind": device.kind, "thisDevice": device.this_device, "enabled": device.enabled });
+    tell(mark, line, json)
+}
+
+fn tell(mark: Mark, line: String, json: Value) -> Told {
+    let line = match mark {
+        Mark::Alarm => format!("{} {line}", paint(BAD, "!")),
+        Mark::Fine => format!("{} {line}", paint(GOOD, "✓")),
+        Mark::Note => format!("{} {line}", paint(DIM, "·")),
+    };
+    Told { line, json }
+}
+
+fn chat_name(chat: &ChatId, names: &People) -> String {
+    match chat {
+        ChatId::OneToOne(key) => paint(NAME, names.name(key)),
+        other => other.to_string(),
+    }
+}
+
+fn device(installation: Option<&InstallationId>) -> String {
+    installation.map_or_else(String::new, |id| format!(" (device {})", short(id)))
+}
+
+/// The beginning of a device's id. Whoever holds the key chooses it.
+fn short(installation: &InstallationId) -> String {
+    let id: String = printable(installation.as_str()).chars().take(8).collect();
+    paint(BOLD, format!("{id}…"))
+}
+
+const fn weaker(to: Protection) -> &'static str {
+    match to {
+        Protection::DhOnly => "without forward secrecy",
+        Protection::TransportOnly => "with the encryption of the envelope alone",
+        _ => "in another form",
+    }
+}

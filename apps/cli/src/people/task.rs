@@ -1,0 +1,253 @@
+//! What can be done with people and devices, by whoever has the account open.
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use undertone_account::{SafetyCode, key_text};
+use undertone_crypto::PublicKey;
+use undertone_messenger::{ChatId, Command, Contact, ContactState, OpenedBy, Pfs, VerifiedBy};
+
+use super::book::Book;
+use super::views::{Compared, DeviceChange, DeviceView, PersonAndDevices, PersonView};
+use crate::Usage;
+use crate::args::Policy;
+use crate::who::Whom;
+
+/// Fewest characters of an id that name a device.
+const MIN_PREFIX: usize = 4;
+
+/// A piece of work. Can go to the owner of the data directory.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) enum Task {
+    /// What a backup holds beside the key, in base64.
+    Backup,
+    /// A change of what is said of a person; gives the [`PersonView`] after it.
+    Change { who: Whom, change: Change },
+    /// A [`Compared`]; equal codes or keys make the person verified.
+    Compare { who: Whom, with: With },
+    /// Whether forward secrecy is the default; sets it before, when it is given.
+    DefaultPfs { on: Option<bool> },
+    /// The [`DeviceView`]s of a person, or ours.
+    Devices { who: Option<Whom> },
+    /// Enables or disables a device of ours: [`DeviceChange`].
+    EnableDevice { device: String, enabled: bool },
+    /// The public key of a person.
+    Find { who: Whom },
+    /// Names this device and tells the others of it: [`DeviceView`].
+    Pair { name: String, kind: Option<String> },
+    /// Every [`PersonView`].
+    People,
+    /// A [`PersonAndDevices`].
+    Person { who: Whom },
+}
+
+/// What is said of a person.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) enum Change {
+    Add { name: Option<String>, tell: bool },
+    Block,
+    Decline { block: bool },
+    Pfs { policy: Policy },
+    Remove,
+    Unblock,
+}
+
+/// What to compare.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) enum With {
+    /// Nothing: to show the code.
+    Nothing,
+    /// The code that the other side reads.
+    Code { code: String, face_to_face: bool },
+    /// The key in a picture of its screen.
+    Scanned { key: String },
+}
+
+/// Does a piece of work.
+pub(crate) async fn perform(book: &mut Book<'_>, task: Task) -> Result<Value> {
+    Ok(match task {
+        Task::Backup => json!(data_encoding::BASE64.encode(&book.backup().await?)),
+        Task::Change { who, change } => {
+            let person = who.find(book).await?;
+            json!(change_person(book, &who, person, change).await?)
+        }
+        Task::Compare { who, with } => {
+            let person = who.find(book).await?;
+            json!(compare(book, person, with).await?)
+        }
+        Task::DefaultPfs { on } => {
+            if let Some(on) = on {
+                book.command(Command::SetDefaultPfs(if on { Pfs::On } else { Pfs::Off })).await?;
+            }
+            json!(book.default_pfs().await? == Pfs::On)
+        }
+        Task::Devices { who } => {
+            let identity = match who {
+                Some(who) => who.find(book).await?,
+                None => book.me(),
+            };
+            json!(devices(book, identity).await?)
+        }
+        Task::EnableDevice { device, enabled } => json!(enable(book, &device, enabled).await?),
+        Task::Find { who } => json!(who.find(book).await?.to_hex()),
+        Task::Pair { name, kind } => json!(pair(book, name, kind).await?),
+        Task::People => json!(people(book).await?),
+        Task::Person { who } => {
+            let key = who.find(book).await?;
+            let person = view(book, key).await?;
+            json!(PersonAndDevices { person, devices: devices(book, key).await? })
+        }
+    })
+}
+
+/// Contacts by what they are called, then who is blocked, then strangers who wait.
+async fn people(book: &mut Book<'_>) -> Result<Vec<PersonView>> {
+    let mut people: Vec<PersonView> = book.contacts().await?.iter().map(PersonView::new).collect();
+    people.sort_by_key(|person| (person.state == "blocked", person.called().to_lowercase()));
+    for chat in book.chats().await? {
+        if let (ChatId::OneToOne(key), OpenedBy::Stranger) = (&chat.id, chat.opened_by) {
+            let person = view(book, *key).await?;
+            if person.state == "request" {
+                people.push(person);
+            }
+        }
+    }
+    Ok(people)
+}
+
+async fn view(book: &mut Book<'_>, key: PublicKey) -> Result<PersonView> {
+    let contact = book.contact(key).await?;
+    let mut view = PersonView::new(&contact);
+    if contact.state == ContactState::Unknown {
+        let by_stranger = |chat: &undertone_messenger::Chat| {
+            chat.id == ChatId::OneToOne(key) && chat.opened_by == OpenedBy::Stranger
+        };
+        if book.chats().await?.iter().any(by_stranger) {
+            view.state = "request".to_owned();
+        }
+    }
+    Ok(view)
+}
+
+async fn change_person(
+    book: &mut Book<'_>,
+    who: &Whom,
+    peer: PublicKey,
+    change: Change,
+) -> Result<PersonView> {
+    let command = match change {
+        Change::Add { name, tell } => {
+            let known = book.contact(peer).await?;
+            let name = name.or_else(|| who.own_name().filter(|_| known.nickname.is_none()));
+            if let Some(name) = &name {
+                free(&book.contacts().await?, &peer, name)?;
+            }
+            book.command(Command::AddContact { peer, nickname: name }).await?;
+            if !tell {
+                return view(book, peer).await;
+            }
+            Command::SendContactUpdate(peer)
+        }
+        Change::Block => Command::Block(peer),
+        Change::Decline { block } => Command::Decline { peer, block },
+        Change::Pfs { policy } => match policy {
+            Policy::On => Command::SetPfs { peer, pfs: Pfs::On },
+            Policy::Off => Command::SetPfs { peer, pfs: Pfs::Off },
+            Policy::Default => Command::PfsByDefault(peer),
+            Policy::AllowWeaker => Command::AllowWeaker { peer, allowed: true },
+            Policy::RefuseWeaker => Command::AllowWeaker { peer, allowed: false },
+        },
+        Change::Remove => Command::RemoveContact(peer),
+        Change::Unblock => Command::Unblock(peer),
+    };
+    book.command(command).await?;
+    view(book, peer).await
+}
+
+/// Whether a name is nobody else's. Whoever comes with a friend's name and another key is looked at twice.
+fn free(contacts: &[Contact], peer: &PublicKey, name: &str) -> Result<()> {
+    let folded = name.trim().to_lowercase();
+    let taken = contacts.iter().find(|contact| {
+        contact.key != *peer
+            && contact.nickname.as_ref().is_some_and(|nickname| nickname.to_lowercase() == folded)
+    });
+    let Some(other) = taken else { return Ok(()) };
+    bail!(
+        "you call somebody else {name:?} already: {} ({}). This is another key. If it is the same person with a new \
+         account, ask it over another channel first, then `undertone contacts remove {name}`, add the new key, and \
+         compare codes with `undertone verify`",
+        key_text::chat_key(&other.key),
+        other.state.word(),
+    )
+}
+
+async fn compare(book: &mut Book<'_>, peer: PublicKey, with: With) -> Result<Compared> {
+    let me = book.me();
+    if peer == me {
+        bail!("this is oneself");
+    }
+    let (matches, by) = match with {
+        With::Nothing => (None, None),
+        With::Code { code, face_to_face } => {
+            let by = if face_to_face { VerifiedBy::CodeFaceToFace } else { VerifiedBy::CodeOverCall };
+            (Some(SafetyCode::of(&me, &peer).matches(&code)), Some(by))
+        }
+        With::Scanned { key } => (Some(key_text::parse(&key)? == peer), Some(VerifiedBy::QrCode)),
+    };
+    if let (Some(true), Some(by)) = (matches, by) {
+        book.command(Command::Verify { peer, by }).await?;
+    }
+    Ok(Compared { person: view(book, peer).await?, own_key: me.to_hex(), matches })
+}
+
+async fn devices(book: &mut Book<'_>, identity: PublicKey) -> Result<Vec<DeviceView>> {
+    Ok(book.devices(identity).await?.iter().map(DeviceView::new).collect())
+}
+
+async fn enable(book: &mut Book<'_>, device: &str, enabled: bool) -> Result<DeviceChange> {
+    let me = book.me();
+    let before = book.devices(me).await?;
+    let fits = |d: &&undertone_messenger::Device| {
+        let id = d.installation.as_str();
+        id == device
+            || (device.len() >= MIN_PREFIX && id.starts_with(device))
+            || d.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(device))
+    };
+    let mut fitting = before.iter().filter(fits);
+    let found = fitting.next().with_context(|| {
+        Usage(format!("none of your devices is {device:?}; `undertone devices` lists them"))
+    })?;
+    if fitting.next().is_some() {
+        return Err(Usage(format!("several of your devices are {device:?}: use more of the id")).into());
+    }
+    let id = found.installation.clone();
+    book.command(match enabled {
+        true => Command::EnableDevice(id.clone()),
+        false => Command::DisableDevice(id.clone()),
+    })
+    .await?;
+    let after = book.devices(me).await?;
+    let pushed_out = after.iter().filter(|now| {
+        let was = before.iter().any(|old| old.installation == now.installation && old.reached);
+        was && now.enabled && !now.reached
+    });
+    let device = after.iter().find(|device| device.installation == id).context("the device is gone")?;
+    Ok(DeviceChange {
+        device: DeviceView::new(device),
+        pushed_out: pushed_out.map(DeviceView::new).collect(),
+    })
+}
+
+async fn pair(book: &mut Book<'_>, name: String, kind: Option<String>) -> Result<DeviceView> {
+    let me = book.me();
+    let this = |devices: Vec<undertone_messenger::Device>| {
+        devices.into_iter().find(|device| device.this_device).context("this device is not among yours")
+    };
+    let known = book.devices(me).await?.into_iter().find(|device| device.this_device);
+    let kind = kind.or_else(|| known?.kind).unwrap_or_else(|| "desktop".to_owned());
+    book.command(Command::Pair { name, kind }).await?;
+    Ok(DeviceView::new(&this(book.devices(me).await?)?))
+}
