@@ -301,7 +301,11 @@ struct Bucket {
 }
 
 impl Bucket {
+    /// Without a limit nothing is used, and no time passes for those who have one.
     fn drain(&mut self, now: Mono, limit: u64) {
+        if limit == 0 {
+            return;
+        }
         let back = now.since(self.at).as_nanos().saturating_mul(u128::from(limit));
         self.used = self.used.saturating_sub(back);
         self.at = self.at.max(now);

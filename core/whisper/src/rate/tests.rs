@@ -151,6 +151,11 @@ fn we_go_by_what_a_peer_asks() {
     }
     assert!((20..=22).contains(&sent), "{sent} packets in ten seconds of two");
     assert_eq!(pace.ready_at(now, &RateLimits::NONE, &RateLimits::NONE), now);
+    // Whoever asks without limits takes nothing from what was waited.
+    let due = pace.ready_at(now, &packets, &bytes);
+    assert!(due > now);
+    assert_eq!(pace.ready_at(due, &RateLimits::NONE, &RateLimits::NONE), due);
+    assert_eq!(pace.ready_at(due, &packets, &bytes), due);
 }
 
 /// One bucket, told differently: a queue whose server is done with all of it at `done`, in billionths of a token.
