@@ -26,7 +26,7 @@ enum Unit {
 
 /// Anchors as in the budget table, which was measured on another machine: the three of the first group, over the
 /// same libraries as ours, tell how much of a ratio is the machine's. Below them geth 1.9.7 (B3, B4), the ceiling
-/// of one Keccak MAC (B5) and status-go 0.60.0 (B6).
+/// of one Keccak MAC (B5) and status-go 0.60.0 (B6), and vodozemac as it was measured there.
 const ROWS: &[Row] = &[
     ("machine/Keccak-256 of 64 B", Unit::Micros, Some(0.48), None),
     ("machine/secp256k1 ECDH", Unit::Micros, Some(45.0), None),
@@ -64,9 +64,19 @@ const ROWS: &[Row] = &[
     ("B6 ratchet/one way, 256 B", Unit::Micros, Some(80.0), Some(10.0)),
     ("B6 ratchet/ping-pong, 256 B", Unit::Micros, Some(2_330.0), Some(320.0)),
     ("B6 ratchet/initiator, X3DH and first step", Unit::Micros, None, Some(280.0)),
+    ("B6 vodozemac/one way, 256 B", Unit::Micros, Some(24.0), None),
+    ("B6 vodozemac/ping-pong, 256 B", Unit::Micros, Some(341.0), None),
+    ("B6 vodozemac/initiator, X3DH", Unit::Micros, Some(194.0), None),
     ("B6 bundle/sign", Unit::Micros, None, None),
-    ("B6 bundle/verify", Unit::Micros, None, None),
+    ("B6 bundle/verify", Unit::Micros, None, Some(60.0)),
     ("B6 layer/ping-pong with bundles, 256 B", Unit::Micros, None, None),
+];
+
+/// Rows of ours and of vodozemac that are the same work, as far as two protocols have the same.
+const BESIDE: &[(&str, &str)] = &[
+    ("B6 ratchet/one way, 256 B", "B6 vodozemac/one way, 256 B"),
+    ("B6 ratchet/ping-pong, 256 B", "B6 vodozemac/ping-pong, 256 B"),
+    ("B6 ratchet/initiator, X3DH and first step", "B6 vodozemac/initiator, X3DH"),
 ];
 
 /// The fastest sample of a bench: nanoseconds of one iteration, and what that iteration handles.
@@ -184,6 +194,15 @@ fn print(runs: u32, best: &BTreeMap<String, Best>) -> Result<()> {
             ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2} ×")),
             met.map_or("–", |met| if met { "yes" } else { "**no**" }),
         );
+    }
+    println!(
+        "\nBeside vodozemac in the same run (X25519 there, secp256k1 here: benches/ratchet.rs says why):"
+    );
+    for (ours, theirs) in BESIDE {
+        let (Some(ours_best), Some(theirs)) = (best.get(*ours), best.get(*theirs)) else {
+            bail!("no {ours}")
+        };
+        println!("- {ours}: {:.2} of its time", ours_best.nanos / theirs.nanos);
     }
     println!("\nB3 asks for a ratio to geth on the same machine: bench/README.md says how to measure that.");
     Ok(())
