@@ -2,6 +2,9 @@
 //!
 //! The first byte on a link is the packet's code, with [`WAKU`] where it is a packet of Waku; the rest is its body.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -105,6 +108,9 @@ pub(crate) enum Told {
     Came { hash: EnvelopeHash, link: LinkId },
     /// It ended the link to a node for a fault.
     Dropped,
+    /// A packet came from a node, whatever it is.
+    #[cfg(test)]
+    Heard { from: NodeId, bytes: Vec<u8> },
     /// A message was opened.
     Received(EnvelopeHash),
     /// It sealed an envelope, which is in its pool from now on; it was told to at `asked`.
@@ -242,6 +248,10 @@ impl Machine for Endpoint {
 
     fn on_message(&mut self, cx: &mut Cx<'_, Self>, from: From, bytes: &[u8]) {
         let (From::Link(link), Some((code, body))) = (from, bytes.split_first()) else { return };
+        #[cfg(test)]
+        if let Some(from) = cx.peer(link).filter(|_| self.setup.trace == Trace::On) {
+            cx.emit(Told::Heard { from, bytes: bytes.to_vec() });
+        }
         let protocol = if code & WAKU == 0 { Protocol::Whisper } else { Protocol::Waku };
         let code = PacketCode(u64::from(code & !WAKU));
         self.counted.bytes += bytes.len() as u64;

@@ -62,10 +62,10 @@ impl Tally {
                 self.taken_twice += u64::from(before.is_some());
             }
             Told::Dropped => self.drops += 1,
-            Told::Received(_) => {}
             Told::Sealed { hash, .. } => {
                 self.posts.insert(*hash, (node, at));
             }
+            _ => {}
         }
     }
 

@@ -55,7 +55,7 @@ impl Watch {
                 let arrivals = vec![None; self.relays as usize];
                 self.ways.insert(*hash, Way { author: node, asked: *asked, arrivals });
             }
-            Told::Came { .. } | Told::Dropped | Told::Received(_) => {}
+            _ => {}
         }
     }
 

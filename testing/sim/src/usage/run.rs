@@ -202,7 +202,7 @@ impl Tally {
                 sums.sent += 1;
                 sums.envelope_bytes += *bytes as u64;
             }
-            Told::Came { .. } | Told::Dropped => {}
+            _ => {}
         }
     }
 
