@@ -15,7 +15,7 @@ use std::time::Duration;
 use undertone_transport::Route;
 use undertone_transport::conformance::{Network, SETTLE};
 
-pub use self::world::{Dice, Failing, Party, World};
+pub use self::world::{Dice, Failing, Party, World, ratchet_headers};
 use crate::store::{MemoryStore, Table};
 use crate::{Command, MessageState, Notice, Pfs, Protection};
 

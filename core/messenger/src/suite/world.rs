@@ -362,7 +362,7 @@ impl<N: Network> World<N> {
             let mut payloads = BTreeSet::new();
             for (_, send) in &party.sends {
                 if payloads.insert(&send.payload) {
-                    for header in headers(&send.payload) {
+                    for header in ratchet_headers(&send.payload) {
                         assert!(seen.insert(header), "a message key was used twice");
                     }
                 }
@@ -400,8 +400,8 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// The encoded ratchet headers of a `ProtocolMessage`.
-fn headers(bytes: &[u8]) -> Vec<Vec<u8>> {
+/// The encoded ratchet headers of a `ProtocolMessage`: what names the key of each ciphertext.
+pub fn ratchet_headers(bytes: &[u8]) -> Vec<Vec<u8>> {
     const DIRECT: u64 = 101;
     let entries = fields(bytes).into_iter().filter(|(number, _)| *number == DIRECT);
     let values = entries.flat_map(|(_, entry)| fields(entry)).filter(|(number, _)| *number == 2);

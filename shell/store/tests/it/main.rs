@@ -5,4 +5,5 @@ mod common;
 mod conformance;
 mod crash;
 mod opening;
+mod talk;
 mod writing;

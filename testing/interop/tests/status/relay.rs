@@ -64,10 +64,15 @@ impl Relay {
         self.acts.send(Act::Hold).await.context("the relay has ended")
     }
 
-    /// Waits until so many packets are kept, and lets them go.
-    pub(crate) async fn release(&self, least: usize) -> Result<()> {
+    /// Waits until so many packets are kept.
+    pub(crate) async fn keeps(&self, least: usize) -> Result<()> {
         let kept = || self.kept.load(Ordering::SeqCst);
         ensure!(until_async(LONG, || kept() >= least).await, "{} packets are kept, not {least}", kept());
+        Ok(())
+    }
+
+    /// Lets what is kept go.
+    pub(crate) async fn release(&self) -> Result<()> {
         self.acts.send(Act::Release).await.context("the relay has ended")
     }
 
