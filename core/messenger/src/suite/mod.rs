@@ -15,6 +15,9 @@ use std::time::Duration;
 use undertone_transport::Route;
 use undertone_transport::conformance::{Network, SETTLE};
 
+/// For stores whose tests run messengers: they are not to know of transports otherwise.
+pub use undertone_transport as transport;
+
 pub use self::world::{Dice, Failing, Party, World, ratchet_headers};
 use crate::store::{MemoryStore, Table};
 use crate::{Command, MessageState, Notice, Pfs, Protection};

@@ -11,10 +11,12 @@ use std::time::Duration;
 use undertone_base::{Mono, Now, StoreError, Unix};
 use undertone_crypto::{MemoryKeyring, PublicKey, SecretKey, keccak256};
 use undertone_messenger::store::{Keys, Order, Row, StoreTx, Table};
+use undertone_messenger::suite::transport::{
+    Command as Transport, Event, Progress, Received, Send, Via, WireId,
+};
 use undertone_messenger::suite::{Dice, ratchet_headers};
 use undertone_messenger::{ChatId, Effect, Fault, Input, MessageState, Messenger, Notice};
 use undertone_store::{Database, SqlTx};
-use undertone_transport::{Command as Transport, Event, Progress, Received, Send, Via, WireId};
 
 use crate::common::{Place, secret};
 
