@@ -10,7 +10,11 @@ pub fn metadata(data: &[u8]) {
     let Ok(raw) = RawMetadata::decode(data.to_vec()) else { return };
     let Ok(identified) = raw.identify(&sender) else { return };
     let _ = (identified.require_direct().is_ok(), format!("{identified:?}"));
-    if let Ok(Parsed::Chat(chat)) = identified.parse() {
-        let _ = chat.check(Unix::from_secs(1_600_000_000)).is_ok();
-    }
+    let sent_at = Unix::from_secs(1_600_000_000);
+    let _ = match identified.parse() {
+        Ok(Parsed::Chat(chat)) => chat.check(sent_at).is_ok(),
+        Ok(Parsed::Contact(update)) => update.check(sent_at).is_ok(),
+        Ok(Parsed::Pair(pair)) => pair.check(sent_at).is_ok(),
+        _ => false,
+    };
 }

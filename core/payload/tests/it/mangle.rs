@@ -2,7 +2,7 @@
 
 use undertone_base::Unix;
 use undertone_crypto::SecretKey;
-use undertone_payload::{Attribution, Parsed, RawChatMessage, RawMetadata};
+use undertone_payload::{Attribution, Parsed, RawChatMessage, RawContactUpdate, RawMetadata};
 use undertone_support::mangle::{self, Mutation, Trial, Whose};
 use undertone_vectors::{hex, load};
 
@@ -63,4 +63,32 @@ fn mangled_chat_messages_are_refused_or_obey_every_rule() {
     }
     assert_eq!(cases, 8);
     trial.at_least(8_000, 4_000);
+}
+
+#[test]
+fn mangled_contact_updates_are_refused_or_obey_every_rule() {
+    let mut trial = Trial::new(Whose::Peer);
+    let mut cases = 0;
+    for case in load("payloads")["application_metadata"].as_array().unwrap() {
+        if case["type"] != 2 {
+            continue;
+        }
+        for mutation in of(&hex(&case["payload"])) {
+            let read = trial.run(&mutation, RawContactUpdate::decode, |e| (e.fault(), e.code()));
+            let Some(raw) = read else { continue };
+            let Some(read) = trial.run(&mutation, |_| raw.check(SENT), |e| (e.fault(), e.code())) else {
+                continue;
+            };
+            assert!(read.ens_name().is_empty() || read.ens_name().ends_with(".eth"), "{}", mutation.name);
+            assert!(
+                read.picture().is_empty() || read.picture().starts_with("data:image/"),
+                "{}",
+                mutation.name
+            );
+            assert!(read.clock().value() > 0, "{}", mutation.name);
+        }
+        cases += 1;
+    }
+    assert_eq!(cases, 2);
+    trial.at_least(500, 200);
 }
