@@ -16,7 +16,8 @@
 //!
 //! # What is modelled
 //! - **Links** are streams, as TCP's: in order, nothing is lost inside one. What loses packets on the internet delays
-//!   or breaks a stream; here a *reset* ends it with all that was under way, and it is dialled again.
+//!   or breaks a stream; here a *reset* ends it with all that was under way, and it is dialled again. Who reads slowly
+//!   is waited for.
 //! - **Datagrams** go from address to address, say any address as their source, and are lost, doubled and reordered.
 //!   Nothing but latency keeps them in order. A node has the addresses that its family gives it.
 //! - **Clocks**: `Mono` runs alike everywhere, `Unix` is off by the skew of the node.
