@@ -100,6 +100,9 @@ impl Model {
     }
 }
 
+/// What was taken: from which filter, which payloads.
+type Log = Vec<(FilterId, Vec<Vec<u8>>)>;
+
 struct Run {
     filters: Filters,
     model: Model,
@@ -107,7 +110,7 @@ struct Run {
     /// What is offered and not delivered: sample, how, who was there.
     pending: BTreeMap<u64, (usize, bool, FilterId)>,
     jobs: Vec<OpenJob>,
-    log: Vec<(FilterId, Vec<Vec<u8>>)>,
+    log: Log,
 }
 
 impl Run {
@@ -184,7 +187,7 @@ impl Run {
     }
 
     /// All work done, all filters read.
-    fn end(mut self) -> (Vec<(FilterId, Vec<Vec<u8>>)>, Stats) {
+    fn end(mut self) -> (Log, Stats) {
         loop {
             self.step(&Op::Start);
             if self.jobs.is_empty() {
