@@ -22,7 +22,7 @@ fn now() -> Now {
 }
 
 fn open() -> Config {
-    Config { min_pow: Pow::ZERO, protocols: Protocols::BOTH, waku: WakuMode::Topics, ..Config::default() }
+    Config { min_pow: Pow::ZERO, protocols: Protocols::BOTH, ..Config::default() }
 }
 
 /// A relay with two peers of one protocol.
@@ -86,10 +86,12 @@ fn cases(protocol: Protocol) -> Vec<Case> {
     let mut broken = envelopes_of(T0 + 30, 400);
     // The last topic has three bytes, and all before it are read in vain.
     broken.last_mut().unwrap()[9] = 0x83;
-    let mut selective = config(|config| config.bloom = Some(Bloom::of_listener(OTHER)));
+    let mut selective = config(|config| {
+        config.bloom = Some(Bloom::of_listener(OTHER));
+        config.waku = WakuMode::Topics;
+    });
     selective.handle(now(), Input::SetTopics(vec![OTHER])).unwrap();
     drain(&mut selective);
-    // Its tolerance for what it wanted before is over.
     let mut exhausted = config(|config| config.packet_limits = RateLimits { peer: 1, ..RateLimits::NONE });
     for _ in 0..2 {
         exhausted = give(exhausted, protocol, &[0xc0]);
