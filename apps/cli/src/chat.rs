@@ -125,7 +125,8 @@ fn conclude(reply: &Reply, args: &SendArgs, ui: &Ui) -> Option<ExitCode> {
         Reply::TimedOut { peers } => {
             let word = format!("{:?}", args.wait).to_lowercase();
             let hint = match peers {
-                0 => "no peer is connected: name one with --peer ENODE",
+                0 if args.peer.peers.is_empty() => "no peer is connected: name one with --peer ENODE",
+                0 => "none of the peers that --peer names is reached",
                 _ if args.wait == Wait::Delivered => "the recipient did not answer",
                 _ => "no peer took it",
             };
@@ -239,10 +240,12 @@ impl Wait {
 
 fn tell(event: &ClientEvent, me: &PublicKey, people: &People, ui: &Ui) {
     match event {
-        ClientEvent::Notice(Notice::Message(message)) if message.state == MessageState::Received => {
+        ClientEvent::Notice(Notice::Message(message))
+            if message.state == MessageState::Received || written_elsewhere(message, me) =>
+        {
             match ui.json {
-                true => ui.object(&as_json(message, people)),
-                false => ui.line(&as_line(message, people)),
+                true => ui.object(&as_json(message, me, people)),
+                false => ui.line(&as_line(message, me, people)),
             }
         }
         ClientEvent::Notice(notice) => {
@@ -258,22 +261,31 @@ fn tell(event: &ClientEvent, me: &PublicKey, people: &People, ui: &Ui) {
     }
 }
 
-fn as_line(message: &Message, people: &People) -> String {
+/// Whether another device of ours wrote it: what is written here begins as composed.
+fn written_elsewhere(message: &Message, me: &PublicKey) -> bool {
+    message.author == *me && message.state == MessageState::Sent
+}
+
+fn as_line(message: &Message, me: &PublicKey, people: &People) -> String {
     let place = match &message.chat {
         ChatId::Public(name) => format!("#{name} "),
         _ => String::new(),
     };
-    let author = people.name(&message.author);
+    let author = match &message.chat {
+        ChatId::OneToOne(peer) if message.author == *me => format!("you → {}", people.name(peer)),
+        _ => people.name(&message.author),
+    };
     let text = printable(&message.text);
     format!("{}{}  {text}  {}", paint(DIM, place), paint(NAME, author), paint(DIM, message.protection.word()))
 }
 
-fn as_json(message: &Message, people: &People) -> Value {
+fn as_json(message: &Message, me: &PublicKey, people: &People) -> Value {
     json!({
         "event": "message",
         "id": message.id.to_string(),
         "chat": message.chat.to_string(),
         "author": message.author.to_hex(),
+        "own": message.author == *me,
         "name": people.name(&message.author),
         "text": message.text,
         "clock": message.clock,

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use undertone_account::three_word_name;
+use undertone_account::{key_text, three_word_name};
 use undertone_crypto::PublicKey;
 use undertone_messenger::{
     ChatId, Contact, ContactState, Device, InstallationId, Notice, Pfs, Protection, Undecodable,
 };
 
-use crate::output::{BAD, BOLD, DIM, GOOD, NAME, paint, printable};
+use crate::output::{BAD, BOLD, DIM, GOOD, NAME, paint, printable, quoted};
 use crate::people::PersonView;
 
 /// Something to know.
@@ -44,6 +44,12 @@ impl People {
     pub(crate) fn name(&self, key: &PublicKey) -> String {
         let nickname = self.0.get(key).and_then(|contact| contact.nickname.as_deref());
         nickname.map_or_else(|| three_word_name(key), printable)
+    }
+
+    /// What to type for a person: the name of a contact, or the key.
+    fn typed(&self, key: &PublicKey) -> String {
+        let nickname = self.0.get(key).and_then(|contact| contact.nickname.as_deref());
+        nickname.map_or_else(|| key_text::chat_key(key), |name| quoted(&printable(name)))
     }
 
     /// What is new of a person, in words; nothing when it is nothing to speak of.
@@ -124,12 +130,12 @@ pub(crate) fn told(notice: &Notice, me: &PublicKey, names: &People) -> Option<To
         Notice::Downgraded { peer, installation, to } => tell(
             Mark::Alarm,
             format!(
-                "a message of {}{} came {} and was refused: it has shown forward secrecy before. If it asks you to, \
-                 `undertone contacts pfs {} allow-weaker` lets such messages through",
+                "{}{} wrote {}, though it has shown that it can do better: refused. `undertone contacts pfs {} \
+                 allow-weaker` lets such messages through",
                 name(peer),
                 device(installation.as_ref()),
                 weaker(*to),
-                names.name(peer),
+                names.typed(peer),
             ),
             json!({ "event": "downgraded", "person": of(peer), "to": to.word(),
                     "device": installation.as_ref().map(InstallationId::as_str) }),
@@ -170,6 +176,8 @@ pub(crate) fn told(notice: &Notice, me: &PublicKey, names: &People) -> Option<To
                         "device": installation.as_ref().map(InstallationId::as_str) }),
             )
         }
+        // [`Notice::Downgraded`] says it better.
+        Notice::Undecodable { why: Undecodable::Payload("messenger.downgrade"), .. } => return None,
         Notice::Undecodable { author, why } => {
             let code = match why {
                 Undecodable::Security(code) | Undecodable::Sync(code) | Undecodable::Payload(code) => code,
@@ -238,5 +246,54 @@ const fn weaker(to: Protection) -> &'static str {
         Protection::DhOnly => "without forward secrecy",
         Protection::TransportOnly => "with the encryption of the envelope alone",
         _ => "in another form",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use undertone_crypto::SecretKey;
+
+    use super::*;
+
+    fn key(byte: u8) -> PublicKey {
+        SecretKey::from_slice(&[byte; 32]).unwrap().public()
+    }
+
+    fn id(text: &str) -> InstallationId {
+        InstallationId::new(text).unwrap()
+    }
+
+    /// Every notice that a person is told, as the line and as the object; keys of JSON are pinned by the tests of the
+    /// program.
+    #[test]
+    fn every_notice_has_its_sentence() {
+        let (me, bob, people) = (key(1), key(2), People::default());
+        let device = Some(id("b5a1f2c0-6d1c-4d0a-9a55-0b1c2d3e4f50"));
+        let notices = [
+            Notice::ChatRemoved(ChatId::OneToOne(bob)),
+            Notice::DefaultPfs(Pfs::Off),
+            Notice::DefaultPfs(Pfs::On),
+            Notice::DevicePushedOut { identity: me, installation: id("a1") },
+            Notice::DevicePushedOut { identity: bob, installation: id("a1") },
+            Notice::Downgraded { peer: bob, installation: None, to: Protection::TransportOnly },
+            Notice::Downgraded { peer: bob, installation: device.clone(), to: Protection::DhOnly },
+            Notice::LostSession { peer: bob, installation: device.clone(), answered: true },
+            Notice::LostSession { peer: bob, installation: None, answered: false },
+            Notice::LostSession { peer: me, installation: None, answered: true },
+            Notice::NewDevice { peer: bob, installation: id("a\u{202e}b") },
+            Notice::SessionChanged { peer: bob, installation: device },
+            Notice::SessionChanged { peer: me, installation: None },
+            Notice::Undecodable { author: bob, why: Undecodable::Security("open.key") },
+        ];
+        let mut lines = Vec::new();
+        for notice in notices {
+            let told = told(&notice, &me, &people).unwrap();
+            let line = anstream::adapter::strip_str(&told.line).to_string();
+            assert!(line.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{line:?}");
+            lines.push(format!("{}: {line}", told.json["event"].as_str().unwrap()));
+        }
+        insta::assert_snapshot!(lines.join("\n"));
+        let doubled = Notice::Undecodable { author: bob, why: Undecodable::Payload("messenger.downgrade") };
+        assert!(told(&doubled, &me, &people).is_none());
     }
 }

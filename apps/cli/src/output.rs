@@ -180,6 +180,12 @@ fn visible(text: &str) -> usize {
     anstream::adapter::strip_str(text).to_string().chars().count()
 }
 
+/// A text as one word of a shell.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 /// A text of somebody else for a terminal: no control characters, nothing that turns the direction.
 pub(crate) fn printable(text: &str) -> String {
     let hidden = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -188,7 +194,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{DIM, day, paint, printable, span, visible};
+    use super::{DIM, day, paint, printable, quoted, span, visible};
 
     #[test]
     fn times_are_short_and_colours_have_no_width() {
@@ -196,6 +202,7 @@ mod tests {
         assert_eq!(said, ["0 s", "59 s", "1 m 01 s", "10 m", "1 h 01 m", "1 d 01 h"]);
         assert_eq!(visible(&paint(DIM, "grüße")), 5);
         assert_eq!(day(1_600_000_000_123), "2020-09-13");
+        assert_eq!(["Bob", "it's Bob"].map(quoted), ["Bob", "'it'\\''s Bob'"]);
     }
 
     #[test]

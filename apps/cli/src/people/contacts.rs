@@ -70,7 +70,8 @@ fn said(person: &PersonView, done: &str, ui: &Ui) {
     if ui.json {
         return ui.object(&json!(person));
     }
-    ui.note(&format!("{} {} {done}", paint(GOOD, "✓"), show::called(person)));
+    let gap = if done.starts_with(':') { "" } else { " " };
+    ui.note(&format!("{} {}{gap}{done}", paint(GOOD, "✓"), show::called(person)));
 }
 
 async fn pfs(global: &Global, args: PfsArgs, ui: &Ui) -> Result<ExitCode> {
@@ -88,7 +89,7 @@ async fn pfs(global: &Global, args: PfsArgs, ui: &Ui) -> Result<ExitCode> {
                 ": forward secrecy is OFF for what you send; whoever steals its key can read all of it later"
             }
         };
-        said(&person, done.trim_start_matches(' '), ui);
+        said(&person, done, ui);
         return Ok(ExitCode::SUCCESS);
     }
     let on = args.default.map(|switch| switch == Switch::On);

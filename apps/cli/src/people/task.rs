@@ -11,6 +11,7 @@ use super::book::Book;
 use super::views::{Compared, DeviceChange, DeviceView, PersonAndDevices, PersonView};
 use crate::Usage;
 use crate::args::Policy;
+use crate::output::quoted;
 use crate::who::Whom;
 
 /// Fewest characters of an id that name a device.
@@ -177,10 +178,11 @@ fn free(contacts: &[Contact], peer: &PublicKey, name: &str) -> Result<()> {
     let Some(other) = taken else { return Ok(()) };
     bail!(
         "you call somebody else {name:?} already: {} ({}). This is another key. If it is the same person with a new \
-         account, ask it over another channel first, then `undertone contacts remove {name}`, add the new key, and \
+         account, ask it over another channel first, then `undertone contacts remove {}`, add the new key, and \
          compare codes with `undertone verify`",
         key_text::chat_key(&other.key),
         other.state.word(),
+        quoted(name),
     )
 }
 

@@ -12,7 +12,7 @@ use super::task::{Task, With};
 use super::views::Compared;
 use super::{ask, show};
 use crate::args::{Global, VerifyArgs};
-use crate::output::{BAD, BOLD, GOOD, Ui, day, paint};
+use crate::output::{BAD, BOLD, GOOD, Ui, day, paint, quoted};
 use crate::who::{Whom, code_lines};
 use crate::{Usage, scan};
 
@@ -106,7 +106,7 @@ fn instruct(compared: &Compared, code: &SafetyCode, ui: &Ui) {
     ui.note("");
     match person.verified_at {
         Some(at) => ui.note(&format!("{} on {}.", paint(GOOD, "Verified"), day(at))),
-        None => ui.note(&format!("{}", paint(BAD, "Not verified yet."))),
+        None => ui.note(&paint(BAD, "Not verified yet.")),
     }
     ui.note("The other side sees the same sixty digits if each of you has the other's true key.");
     ui.note("Have them read to you, over a call or in one room, and type what you hear:");
@@ -114,10 +114,4 @@ fn instruct(compared: &Compared, code: &SafetyCode, ui: &Ui) {
         "    undertone verify {} --code \"…\"",
         quoted(person.nickname.as_deref().unwrap_or(&person.chat_key))
     ));
-}
-
-/// For a shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

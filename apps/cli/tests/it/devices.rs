@@ -100,6 +100,12 @@ fn two_devices_of_one_person_are_seen_enabled_and_reached() {
         run(&mut alice.undertone(&["devices", "list", &desk.key.to_hex(), "--json"])).expect(0).lines();
     assert!(of_bob.iter().any(|device| device["device"] == id), "{of_bob:?}");
 
+    // What the desk writes, the phone shows as well.
+    delivered(&desk, &alice.key, "from the desk again");
+    let copy = next(&phone_listens, "message");
+    assert_eq!((&copy["text"], &copy["own"]), (&"from the desk again".into(), &true.into()));
+    assert_eq!(copy["chat"], alice.key.to_hex());
+
     run(&mut desk.undertone(&["devices", "disable", "phone"])).expect(0);
     assert_eq!(next(&desk_listens, "ownDevice")["enabled"], false);
     stop(alice_listens);

@@ -23,6 +23,7 @@ mod peers;
 mod people;
 mod scan;
 mod send;
+mod terminal;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
