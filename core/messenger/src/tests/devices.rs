@@ -440,7 +440,7 @@ fn a_fourth_device_of_a_person_is_announced_and_so_is_the_one_that_it_pushes_out
     };
     assert_eq!(codes.iter().map(|effects| announced(effects)).collect::<Vec<_>>(), [1, 1, 1]);
     assert_eq!([pushed_out(&codes[0]), pushed_out(&codes[1])], [vec![], vec![]]);
-    assert_eq!(pushed_out(&codes[2]), [phone.clone()], "the one with the oldest bundle");
+    assert_eq!(pushed_out(&codes[2]), std::slice::from_ref(&phone), "the one with the oldest bundle");
     let reached = |alice: &Side| {
         let devices = alice.messenger.devices(&alice.store, &bob.key()).unwrap();
         devices.iter().filter(|device| device.reached).count()

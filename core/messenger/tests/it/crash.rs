@@ -1,6 +1,13 @@
 //! The process of one of two is killed between any two writes of a conversation, and between any commit and what it
 //! lets out: whatever it was doing, it starts again on what is durable, no key is used for two messages, and no
 //! message is lost that was acknowledged.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of a test, and how often it killed"
+)]
 
 use std::time::Duration;
 
