@@ -53,6 +53,9 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             Some(row) => Ok(row),
             None => {
                 self.listen_to(id)?;
+                if matches!(id, ChatId::OneToOne(_)) {
+                    self.contact_code_for_a_first_contact();
+                }
                 Ok(Chat::new(id.clone()))
             }
         }

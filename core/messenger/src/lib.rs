@@ -5,11 +5,12 @@
 //! and whatever keeps the contract of `transport`. In the terms of the originals: what the Messenger of
 //! status-go 0.60 does with its chats, without the losses of `messenger.md` 13.
 //!
-//! What we make of people (added, verified, blocked) is said by commands alone and never sent; a chat that a
+//! What we make of people (added, verified, blocked) is said by commands alone and not sent, unless we ask for a contact
+//! update; what they say of themselves is kept beside it and changes none of it; a chat that a
 //! stranger opened is a request until we write, add, block or decline. Our other devices are shown and count for
 //! nothing until they are enabled here; then they get a copy of each one-to-one message, and theirs is filed as ours.
 //!
-//! Left out until later versions: groups, contact updates (received: acknowledged; never sent), reactions, syncing
+//! Left out until later versions: groups, reactions, syncing
 //! contacts and reads between our devices, history, removing our own chats and messages, attachments (of an image, a sticker or audio only the text
 //! is kept), notes to oneself ([`Fault::Oneself`]). Messages of types
 //! that nothing is done with yet are acknowledged and forgotten, because their senders would repeat them for

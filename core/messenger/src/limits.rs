@@ -37,6 +37,10 @@ pub const RETRY_AFTER: [Duration; 4] =
 /// `messenger.md` 6: 21600 s.
 pub const CONTACT_CODE_EVERY: Duration = Duration::from_secs(6 * 3600);
 
+/// How long ago the contact code must have been published for a first contact to publish it again. Our choice: whoever
+/// opens many chats at once says it once.
+pub const CONTACT_CODE_GAP: Duration = Duration::from_secs(600);
+
 /// How often a person is told of our devices because its messages are for others. `security.md` 5.3: 7,200 s.
 pub const ANSWER_EVERY: Duration = Duration::from_secs(7_200);
 

@@ -10,7 +10,7 @@ use undertone_transport::{Command, Listen, OpenWith, Route, Send, SendId};
 use crate::chat::{Chat, ChatId, Message};
 use crate::fault::Fault;
 use crate::io::{Effect, Notice, Protection, Sizes, Trace, TraceStep};
-use crate::limits::{CONTACT_CODE_EVERY, MAX_ROWS};
+use crate::limits::{CONTACT_CODE_EVERY, CONTACT_CODE_GAP, MAX_ROWS};
 use crate::rows::{Address, Carries, OutboxRow};
 use crate::step::Step;
 use crate::store::{Keys, Order, StoreTx, Table};
@@ -89,6 +89,15 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         let row = OutboxRow::new(Address::ContactCode(*self.own()), bytes, Carries::ContactCode);
         self.state.contact_code_send = Some(self.hand_over(&row)?.0);
         Ok(())
+    }
+
+    /// Somebody new may look for our bundle: it is published at the next timeout, unless that was done lately.
+    pub(crate) fn contact_code_for_a_first_contact(&mut self) {
+        let now = self.now.unix;
+        // It is due six hours after it was published.
+        if self.state.contact_code_due.after(CONTACT_CODE_GAP) <= now.after(CONTACT_CODE_EVERY) {
+            self.state.contact_code_due = self.state.contact_code_due.min(now);
+        }
     }
 
     /// Tells what the layers did, and hands a new send over.

@@ -8,7 +8,7 @@
 //! | T4 | without the ratchet | the recipient's partition |
 //! | T5 | our devices for somebody whose message was for others | its partition |
 //! | T6 | our name for our other devices | our own partition |
-//! | T7 | our bundle, at a start and every six hours | our contact code |
+//! | T7 | our bundle, at a start, every six hours and at a first contact | our contact code |
 //! | T8 | public | the chat's |
 //! | T9 | nothing | the personal and the generic discovery topic |
 //!
@@ -129,6 +129,35 @@ fn t7_our_bundle_goes_to_our_contact_code_at_a_start_and_every_six_hours() {
     assert!(routes(&alice.timeout()).is_empty());
     alice.later(Duration::from_millis(1));
     assert_eq!(routes(&alice.timeout()), [Route::ContactCode(alice.key())]);
+}
+
+#[test]
+fn t7_our_bundle_goes_there_at_a_first_contact_too_unless_that_was_just_done() {
+    let mut alice = Side::unopened(0xa1);
+    let start = alice.open();
+    alice.progress(sends(&start)[0].id, Progress::Relayed);
+    let code = Route::ContactCode(alice.key());
+    let mut contact = |byte: u8, later: Duration| {
+        alice.later(later);
+        let peer = ChatId::OneToOne(Side::unopened(byte).key());
+        let effects = alice.command(Command::Open(peer.clone()));
+        let soon = wake(&effects) <= alice.now.unix;
+        let due = alice.timeout();
+        let published = routes(&due).contains(&code);
+        assert_eq!(soon, published);
+        for send in sends(&due) {
+            alice.progress(send.id, Progress::Relayed);
+        }
+        // The second word to somebody is no first contact.
+        alice.command(Command::Send { chat: peer, text: "hi".to_owned() });
+        assert!(!routes(&alice.timeout()).contains(&code));
+        published
+    };
+    let gap = crate::limits::CONTACT_CODE_GAP;
+    assert!(!contact(1, gap - Duration::from_millis(1)), "the start has just said it");
+    assert!(contact(2, Duration::from_millis(1)));
+    assert!(!contact(3, Duration::from_secs(1)), "and so has this");
+    assert!(contact(4, gap));
 }
 
 #[test]
