@@ -454,3 +454,40 @@ fn a_fourth_device_of_a_person_is_announced_and_so_is_the_one_that_it_pushes_out
     assert_eq!(pushed_out(&effects).len(), 1);
     assert!(!pushed_out(&effects).contains(&phone));
 }
+
+#[test]
+fn what_we_claim_is_the_same_on_all_our_devices() {
+    use crate::Profile;
+    let (mut laptop, mut phone) = paired();
+    let profile = |name: &str| Profile { ens_name: name.to_owned(), picture: String::new() };
+    let of = |side: &Side| side.messenger.profile(&side.store).unwrap();
+    let set = |side: &mut Side, name: &str| {
+        let effects = side.command(Command::SetProfile(profile(name)));
+        direct(&effects)[0].clone()
+    };
+    let first = set(&mut laptop, "one.eth");
+    let effects = phone.hear(laptop.key(), &first);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Notify(Notice::Profile(_)))));
+    assert_eq!(of(&phone), profile("one.eth"));
+    // The newer one counts, whichever comes last.
+    phone.later(Duration::from_secs(1));
+    let newer = set(&mut phone, "two.eth");
+    laptop.now = phone.now;
+    laptop.hear(phone.key(), &newer);
+    assert_eq!(of(&laptop), profile("two.eth"));
+    laptop.now = Now { unix: START, ..laptop.now };
+    let third = set(&mut laptop, "three.eth");
+    phone.hear(laptop.key(), &third);
+    assert_eq!(
+        (of(&laptop), of(&phone)),
+        (profile("three.eth"), profile("three.eth")),
+        "a clock that is behind"
+    );
+
+    // A device that is not enabled says nothing for us.
+    phone.command(Command::DisableDevice(name(&laptop)));
+    let fourth = set(&mut laptop, "four.eth");
+    let arrival = phone.arrival(laptop.key(), &fourth);
+    assert_eq!(phone.refused(arrival), Undecodable::Payload("messenger.device_not_enabled"));
+    assert_eq!(of(&phone), profile("three.eth"));
+}
