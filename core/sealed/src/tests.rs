@@ -230,6 +230,24 @@ fn debug_shows_no_payload() {
     );
 }
 
+#[test]
+fn lengths_show_no_more_than_their_class() {
+    for (form, signed) in [
+        (Form::Symmetric, false),
+        (Form::Symmetric, true),
+        (Form::Asymmetric, false),
+        (Form::Asymmetric, true),
+    ] {
+        let lens: Vec<_> = (0..3_000).map(|payload| sealed_len(payload, signed, form)).collect();
+        assert!(lens.iter().all(|len| (len - form.overhead()) % SIZE_CLASS == 0));
+        let mut runs: Vec<_> = lens.chunk_by(|a, b| a == b).map(<[usize]>::len).collect();
+        // Each class but those at the ends, and the one where a second byte of size begins, hides 256 lengths.
+        let inner = runs.drain(1..runs.len() - 1).collect::<Vec<_>>();
+        assert!(inner.iter().all(|run| (SIZE_CLASS - 1..=SIZE_CLASS).contains(run)), "{inner:?}");
+        assert!(lens.windows(2).all(|pair| pair[0] <= pair[1]));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 

@@ -109,6 +109,11 @@ impl Whisper {
             Input::Connected(link) => self.connected(now, &link),
             Input::Disconnected(peer) => self.forget(peer),
             Input::Distrust(peer) => self.trust(peer, false),
+            Input::Exempt { peer, exempt } => {
+                if let Some(peer) = self.peers.get_mut(&peer) {
+                    peer.exempt = exempt;
+                }
+            }
             Input::Packet { peer, protocol, code, body } => {
                 if let Err(fault) = self.packet(now, peer, protocol, (code, body)) {
                     self.drop_peer(peer, fault);
@@ -120,6 +125,7 @@ impl Whisper {
             Input::SendDirect { peer, envelopes } => self.send_direct(peer, &envelopes),
             Input::Sent(peer) => self.sent(now, peer),
             Input::SetBloom(bloom) => self.set_bloom(now, bloom),
+            Input::SetInterest { bloom, topics } => self.set_interest(now, bloom, topics),
             Input::SetLimits { packets, bytes } => self.set_limits(packets, bytes),
             Input::SetMinPow(pow) => self.set_min_pow(now, pow),
             Input::SetTopics(topics) => self.set_topics(now, topics),

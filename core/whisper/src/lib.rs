@@ -1,50 +1,57 @@
 //! Who sees that something was said: envelopes that carry sealed payloads, the work that they cost, the filters that
 //! they pass, and the gossip that spreads them.
 //!
-//! Implements Whisper v6 (EIP-627, `shh/6`; `whisper.md` 1, 2, 4, 5, 9) as geth 1.9.7 and status-go 0.60 speak it, and
-//! `core/transport` over it, and status-go's confirmations where [`Config::confirm`] asks for them. Left out: Waku, mail
-//! servers, JSON-RPC, rate limits (they bind no peer that does not announce them), the direct packets 126 and 127 (nobody
-//! is trusted here).
+//! Implements Whisper v6 (EIP-627, `shh/6`) as geth 1.9.7 and status-go 0.60 speak it, Waku v0 and v1 as status-go 0.60
+//! speaks them (`whisper.md` 1 to 6 and 9), and `core/transport` over both. Left out: mail servers (their packets 123 to
+//! 126 are skipped, or handed up as they are), JSON-RPC.
 //!
 //! ```text
 //!                       Transport: Listen · Send                        Received · Progress
 //!                               │                                               ▲
 //!   Job ◀── derive, seal, open ─┤  WhisperTransport: routes → topics and keys ──┤── JobDone
 //!                               ▼                                               │
-//!   peer ── Packet ──▶ times ▶ size ▶ hash ▶ work ▶ bloom ──▶ pool ──▶ wants? ──▶ bundle ── Packet ──▶ peer
-//!                                         Whisper
+//!   shh/6  ─┐                                                                   ┌─ shh/6
+//!   waku/0 ─┼─▶ rates ▶ times ▶ size ▶ hash ▶ work ▶ wished? ──▶ one pool ──▶ wants? ──▶ bundle ─┼─ waku/0
+//!   waku/1 ─┘                           Whisper                                  └─ waku/1
 //! ```
 //!
 //! A relay runs [`Whisper`] alone; a client runs [`WhisperTransport`], which owns one. Neither knows devp2p: the shell
-//! joins packets (code, body) to links.
+//! joins packets (protocol, code, body) to links.
 //!
 //! # The gossip machine
 //! - Owns: the pool, what each peer wants and has, our own wishes. All in memory.
 //! - Inputs: [`Input`]. Outputs: [`Event`], [`Transmit`]. Poll events and transmits after every call, then the timeout.
 //! - Timers: the next expiry, the next held envelope, a silent handshake, a second look for a peer that widened its
-//!   wishes.
-//! - Credit: one packet of envelopes is out per peer until the shell says [`Input::Sent`]. On an idle link an envelope
-//!   leaves at once; on a busy one those that come meanwhile leave together, at most 512 KiB.
+//!   wishes, a peer's flush time, what is told of our wishes.
+//! - A link speaks `shh/6`, one version of Waku, or both ([`Dialects`]); each has its own handshake and wishes, and what a
+//!   peer has is one set. An envelope goes to a peer once: by Waku if that handshake is over and wants it, else by Whisper.
+//! - Credit: one packet of envelopes is out per peer until the shell says [`Input::Sent`]. With [`FlushPolicy::Fast`] an
+//!   envelope leaves at once on an idle link; on a busy one those that come meanwhile leave together, at most 512 KiB.
+//!   With [`FlushPolicy::Blended`] each peer has random flush times of its own and gets shuffled bundles.
+//! - [`Bridge`]: whether what came by one protocol goes on by the other. A node for Status clients speaks both
+//!   ([`Protocols::BOTH`]) and bridges; a relay of this crate speaks `shh/6` until it is told more.
 //!
 //! # Invariants
 //! - An envelope is in the pool once, as one exact-size copy of its received bytes; these are hashed and relayed.
-//! - It is never sent to a peer that sent it or has got it, nor to one whose PoW or bloom it does not meet by the
-//!   strictest reading, nor before it is due, nor in its last two seconds: geth drops whoever does.
+//! - It is never sent to a peer that sent it or has got it, by whichever protocol, nor to one whose PoW or topics it does
+//!   not meet by the strictest reading, nor before it is due, nor in its last two seconds: geth drops whoever does.
 //! - What is confirmed is in the pool, and durable if the config says so; nobody is answered who did not ask.
-//! - A packet is read whole before the first envelope of it counts; a fault changes counters and ends the link.
-//! - Whatever a peer can grow is bounded ([`limits`]): the pool (lowest PoW × remaining life goes first), and a bit per
-//!   pooled envelope and peer.
-//! - Same inputs, same outputs. The gossip machine draws no randomness; the transport has one seed.
+//! - A packet is read whole before the first envelope of it counts; a fault changes counters and, but for what peers of
+//!   Waku are forgiven, ends the link.
+//! - Whatever a peer can grow is bounded ([`limits`], [`Config::memory_bound`]): the pool (lowest PoW × remaining life goes
+//!   first), and a bit per pooled envelope and peer.
+//! - Same seed, same inputs, same outputs.
 //!
-//! # Attacks and answers
+//! # Attacks and answers (tests: `tests/it/attacks.rs`, `src/tests/{crash,rates}.rs`)
 //! - *Flood of cheap or long-lived envelopes*: the pool keeps what cost most for the life that it has left; a ttl of 0
-//!   or of years is refused; too many envelopes of low PoW end the link.
+//!   or of years is refused; too many envelopes of low PoW end the link; above announced limits ([`rate`]) reading is put
+//!   off, then what is worth least is dropped.
 //! - *Turning a relay against its peers* (an envelope that the next node must refuse): held, measured and withheld as
 //!   above. A wrong clock never costs a link here: the deployed status-go does not drop for it either.
 //! - *Replay in a fresh envelope*: what was received or sent is known by the hash of its data for ten minutes.
-//! - *Wish flapping* to cause passes over the pool: one a second per peer.
-//! - *Who sent it first*: a client that advertises its interest shows it; `Advertise::Everything` and `Flush::Blended`
-//!   answer in part. A random nonce hides how fast the machine is.
+//! - *Wish flapping* to cause passes over the pool: one a second per peer and protocol.
+//! - *Who sent it first*: a client that advertises its interest shows it; [`Advertise::Everything`] and
+//!   [`FlushPolicy::Blended`] answer in part. A random nonce hides how fast the machine is.
 //!
 //! # Example
 //! ```

@@ -40,6 +40,18 @@ pub const POOL_ENVELOPES: usize = 131_072;
 /// Most bytes of envelopes in the pool. Our choice.
 pub const POOL_BYTES: usize = 128 * 1024 * 1024;
 
+/// Bytes of the smallest envelope that is taken: items of 1 + 1 + 5 + 1 + 1 bytes, but its expiry is of this century
+/// (`whisper.md` 1).
+pub const LEAST_ENVELOPE: usize = 14;
+
+/// Bytes that are kept about an envelope besides its own, while it is in the pool and after it had to go (measured: 190
+/// to 260; `tests/it/attacks.rs` holds it).
+pub const PER_ENVELOPE: usize = 320;
+
+/// Bytes that are kept about a link, besides a bit per envelope: 10,000 topics, what waits for its clock, what it has not
+/// confirmed (counted from their limits; our choice).
+pub const PER_LINK: usize = 256 * 1024;
+
 /// After an overflow the pool is emptied to this many sixteenths of its limits, so that the pass over all
 /// envelopes is paid once for many. Our choice.
 pub const POOL_LOW_WATER_16THS: usize = 15;

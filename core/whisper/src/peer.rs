@@ -16,7 +16,6 @@ use crate::dialect::{Dialects, Protocol};
 use crate::envelope::EnvelopeHash;
 use crate::limits::{FORGIVE_EVERY, MAX_FAULTS};
 use crate::pool::Slots;
-use crate::rate::Pace;
 
 /// A peer's name, given by the shell when it connects. Never reused within a run.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -82,8 +81,6 @@ pub(crate) struct Peer {
     pub(crate) unread_until: Option<Mono>,
     /// Before this nothing goes to it: it has its own flush time, or has had what it takes in a second.
     pub(crate) flush_at: Option<Mono>,
-    /// What it was given, by the limits that it announced.
-    pub(crate) pace: Pace,
     /// Whether it was said to be ready.
     pub(crate) announced: bool,
     faults: Faults,
@@ -97,7 +94,6 @@ impl Peer {
             ip: link.ip,
             unread_until: None,
             flush_at: None,
-            pace: Pace::default(),
             whisper: dialects.whisper.then(|| Side::new(now, None)),
             waku: dialects.waku.map(|version| Side::new(now, Some(version))),
             known: Slots::default(),

@@ -1,10 +1,14 @@
 //! Vectors made by the originals.
 
 mod confirm;
+mod crash;
+mod flush;
 mod gossip;
 mod properties;
+mod rates;
 mod receive;
 mod vectors;
+mod waku;
 
 use undertone_base::{Mono, Now, Unix};
 

@@ -294,16 +294,12 @@ impl WhisperTransport {
 
     /// Nothing is ever taken back: that would say which topic it was.
     fn ask_for(&mut self, now: Now, topic: Topic) {
-        if let Some(old) = self.engine.status().bloom {
-            let new = old.union(&Bloom::of_listener(topic));
-            if new != old {
-                self.tell(now, Input::SetBloom(Some(new)));
-            }
+        if self.config.advertise == Advertise::Everything || !self.asked.insert(topic) {
+            return;
         }
-        if self.config.advertise == Advertise::Interest && self.asked.insert(topic) {
-            let topics = self.asked.iter().copied().collect();
-            self.tell(now, Input::SetTopics(topics));
-        }
+        let bloom = self.engine.status().bloom.map(|old| old.union(&Bloom::of_listener(topic)));
+        let topics = self.asked.iter().copied().collect();
+        self.tell(now, Input::SetInterest { bloom, topics });
     }
 
     fn unlisten(&mut self, now: Now, listen: &Listen) {

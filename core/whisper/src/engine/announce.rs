@@ -58,6 +58,14 @@ impl Whisper {
         self.tell_soon(now);
     }
 
+    pub(super) fn set_interest(&mut self, now: Now, bloom: Option<Bloom>, topics: Vec<Topic>) {
+        if *self.wishes.bloom.current() != bloom {
+            self.wishes.set_bloom(bloom, now.mono);
+        }
+        self.wishes.set_topics(topics, now.mono);
+        self.tell_soon(now);
+    }
+
     /// The first change leaves at once, those that follow it closely together.
     fn tell_soon(&mut self, now: Now) {
         let next = self.told.at.map(|told| told.after(ANNOUNCE_EVERY)).filter(|next| *next > now.mono);

@@ -85,7 +85,7 @@ impl Whisper {
         self.shuffle(&mut picked);
         let envelopes = picked.into_iter().filter_map(|slot| self.pool.get(slot));
         let body = wire::encode_messages(envelopes.map(|(envelope, _)| envelope.bytes()), len);
-        self.paced(now, id, &wants, body.len());
+        self.paced(now, id, protocol, body.len());
         let confirmed = wants.confirmations && self.confirm != Confirm::Never && !own.is_empty();
         // What the peer will confirm is sent when it does.
         let in_flight = InFlight { own: if confirmed { Vec::new() } else { own.clone() } };

@@ -7,7 +7,7 @@ use super::flush::FlushPolicy;
 use crate::confirm::BatchHash;
 use crate::dialect::{Protocol, Protocols, RateLimits};
 use crate::envelope::{Envelope, EnvelopeHash};
-use crate::limits::{MAX_MESSAGE, POOL_BYTES, POOL_ENVELOPES};
+use crate::limits::{LEAST_ENVELOPE, MAX_MESSAGE, PER_ENVELOPE, PER_LINK, POOL_BYTES, POOL_ENVELOPES};
 use crate::peer::{Link, PeerId, WakuMode};
 use crate::skew::ClockFault;
 use crate::wire::{PacketCode, PacketFault, Service};
@@ -30,7 +30,8 @@ pub struct Config {
     pub waku: WakuMode,
     /// Packets that are taken in a second; announced.
     pub packet_limits: RateLimits,
-    /// Bytes that are taken in a second; announced by Waku v1 alone.
+    /// Bytes that are taken in a second; announced by Waku v1 alone. Below [`MAX_MESSAGE`](crate::limits::MAX_MESSAGE),
+    /// peers who cannot hear of it and send bundles as large as that lose the least valuable envelopes of them.
     pub byte_limits: RateLimits,
     /// What becomes of requests to a mail server.
     pub requests: Requests,
@@ -44,6 +45,20 @@ pub struct Config {
     pub max_envelopes: usize,
     /// Most bytes of envelopes in the pool.
     pub max_bytes: usize,
+}
+
+impl Config {
+    /// The most bytes of memory that a machine with so many links takes, whatever they send: the envelopes and what is
+    /// kept about each, also for one packet more than there is room for, while it is read; and what is kept per link.
+    /// Events and packets that nobody fetches come on top, those of one packet if they are fetched after each input.
+    pub const fn memory_bound(&self, links: usize) -> usize {
+        let envelopes = self.max_envelopes.saturating_add(MAX_MESSAGE / LEAST_ENVELOPE);
+        let bytes = self.max_bytes.saturating_add(MAX_MESSAGE);
+        let link = PER_LINK + envelopes / 8;
+        bytes
+            .saturating_add(envelopes.saturating_mul(PER_ENVELOPE))
+            .saturating_add(links.saturating_mul(link))
+    }
 }
 
 impl Default for Config {
@@ -111,6 +126,13 @@ pub enum Input<'a> {
     Disconnected(PeerId),
     /// The direct packets of a peer are not taken any more.
     Distrust(PeerId),
+    /// A peer's link becomes one that no limit of rates binds, or is one no longer.
+    Exempt {
+        /// Whose.
+        peer: PeerId,
+        /// Whether it is one.
+        exempt: bool,
+    },
     /// A packet of a capability, decompressed.
     Packet {
         /// From.
@@ -137,6 +159,13 @@ pub enum Input<'a> {
     },
     /// A new filter for everybody; `None` = all topics.
     SetBloom(Option<Bloom>),
+    /// A new filter and other topics for everybody, told as one change.
+    SetInterest {
+        /// As [`Input::SetBloom`].
+        bloom: Option<Bloom>,
+        /// As [`Input::SetTopics`].
+        topics: Vec<Topic>,
+    },
     /// Other limits for everybody: of packets and of their bytes.
     SetLimits {
         /// Packets in a second.

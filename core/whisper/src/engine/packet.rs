@@ -2,6 +2,7 @@
 
 use undertone_base::Now;
 
+use super::rates::Allowance;
 use super::{Confirm, Whisper};
 use crate::RateLimits;
 use crate::dialect::Protocol;
@@ -23,8 +24,12 @@ impl Whisper {
         }
         let Some(wants) = side.wants() else { return self.first_packet(now, id, protocol, (code, body)) };
         let confirms = wants.confirmations && self.confirm != Confirm::Never;
-        // What is said between envelopes is heard in any case, and paid for.
-        let allowance = self.admit(now, id, body.len())?;
+        // What is said between envelopes is heard in any case, and paid for; but for answers to what we said, of which
+        // status-go gives two for each packet.
+        let allowance = match code {
+            PacketCode::BATCH_ACK | PacketCode::MESSAGE_RESPONSE => Allowance::All,
+            _ => self.admit(now, id, body.len())?,
+        };
         let Some(side) = self.peers.get(&id).and_then(|peer| peer.side(protocol)) else { return Ok(()) };
         let done = match (code, protocol) {
             (PacketCode::MESSAGES, _) => self.messages(now, (id, protocol), body, allowance),

@@ -115,17 +115,16 @@ impl Whisper {
 
     /// When this peer may get the next packet by the limits that it announced, if not now.
     pub(super) fn paced_until(&mut self, now: Now, id: PeerId, protocol: Protocol) -> Option<Mono> {
-        let peer = self.peers.get_mut(&id)?;
-        let (packets, bytes) = limits_of(peer.wants(protocol)?);
-        Some(peer.pace.ready_at(now.mono, &packets, &bytes)).filter(|at| *at > now.mono)
+        let side = self.peers.get_mut(&id)?.side_mut(protocol)?;
+        let (packets, bytes) = limits_of(side.wants()?);
+        Some(side.pace.ready_at(now.mono, &packets, &bytes)).filter(|at| *at > now.mono)
     }
 
     /// A packet has left for this peer.
-    pub(super) fn paced(&mut self, now: Now, id: PeerId, wants: &Wants, len: usize) {
-        let (packets, bytes) = limits_of(wants);
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.pace.sent(now.mono, &packets, &bytes, len);
-        }
+    pub(super) fn paced(&mut self, now: Now, id: PeerId, protocol: Protocol, len: usize) {
+        let Some(side) = self.peers.get_mut(&id).and_then(|peer| peer.side_mut(protocol)) else { return };
+        let Some((packets, bytes)) = side.wants().map(limits_of) else { return };
+        side.pace.sent(now.mono, &packets, &bytes, len);
     }
 }
 

@@ -41,7 +41,9 @@ impl Whisper {
     ) -> Result<(), PacketFault> {
         let (id, protocol) = giver;
         let before = (self.pool.end(), self.stats.accepted);
-        let mut answer = self.confirms(id, protocol).then(Answer::default);
+        // Of what is not even looked at nothing is said: silence is not taken.
+        let answers = allowance != Allowance::Bytes(0) && self.confirms(id, protocol);
+        let mut answer = answers.then(Answer::default);
         let raws = Messages::decode(body)?.iter();
         if self.watch == Watch::Traffic {
             let received = |raw: RawEnvelope<'_>| Event::Received { hash: raw.hash(), peer: id };

@@ -6,6 +6,7 @@ use undertone_base::Mono;
 
 use crate::dialect::WakuVersion;
 use crate::limits::{RESCAN_EVERY, SEAL_SKEW_SECS, STATUS_TIMEOUT};
+use crate::rate::Pace;
 use crate::wire;
 use crate::{Bloom, Envelope};
 
@@ -29,6 +30,8 @@ pub(crate) struct Side {
     pub(crate) cursor: u64,
     /// Envelopes whose work a slow clock could find too little: arrival, and when each is old enough (Unix seconds).
     pub(crate) deferred: BTreeMap<u64, u32>,
+    /// What the peer was given, by the limits that it announced here.
+    pub(crate) pace: Pace,
     /// The first of them for which a timer runs.
     next_due: Option<u32>,
     rescan: Rescan,
@@ -41,6 +44,7 @@ impl Side {
             version,
             cursor: 0,
             deferred: BTreeMap::new(),
+            pace: Pace::default(),
             next_due: None,
             rescan: Rescan::Never,
         }

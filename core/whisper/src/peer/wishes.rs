@@ -51,7 +51,8 @@ pub enum WakuMode {
     /// By the filter that peers of Whisper are told too.
     #[default]
     Bloom,
-    /// By name: no false positives, and every peer can read the list.
+    /// By name, as status-go does: no false positives, and every peer can read the list. nim-waku parts from whoever does
+    /// that while it does so itself.
     Topics,
 }
 

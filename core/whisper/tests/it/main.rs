@@ -6,9 +6,12 @@
     reason = "helpers of tests are outside test functions"
 )]
 
+mod attacks;
+mod listens;
 mod mangle;
 mod memory;
 mod networks;
+mod privacy;
 mod transport;
 mod waku;
 

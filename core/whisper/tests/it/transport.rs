@@ -367,6 +367,9 @@ fn debug_shows_no_secret() {
     let (mut t, alice) = transport(free());
     t.command(now(0), send(1, &alice, Flush::Fast, b"x")).unwrap();
     let job = t.poll_job().unwrap();
+    let secret = undertone_base::Secret::<32>::random(&mut undertone_support::rng(1));
+    let key = undertone_whisper::filters::FilterKey::Symmetric(Arc::new(secret.clone()));
+    undertone_support::assert_silent(&key, &[secret.expose()]);
     insta::assert_snapshot!(format!("{job:?}"), @"Job { id: JobId(1), work: \"derive\" }");
     insta::assert_snapshot!(format!("{:?}", job.run()), @"JobDone { id: JobId(1), outcome: Key }");
     insta::assert_snapshot!(
