@@ -328,6 +328,7 @@ fn from_our_own_rows() {
     write("ratchet_stored", ratchet_rows());
     write("messenger", messenger_records());
     write("link", links(&alice));
+    write("backup", backups(alice));
 
     // Pairs of operation and argument, see the targets.
     write(
@@ -349,6 +350,39 @@ fn from_our_own_rows() {
             vec![0x0a, 31, 0x30, 1, 0x0e, 0],
         ],
     );
+}
+
+/// A file, and what is inside of two of them: of an account that has lived a little, and of a new one.
+fn backups(alice: undertone_crypto::PublicKey) -> [Vec<u8>; 3] {
+    use undertone_account::keystore::ScryptParams;
+    use undertone_account::{ChatKey, backup::Backup};
+    use undertone_base::{Mono, Now, Unix};
+    use undertone_crypto::{MemoryKeyring, SecretKey};
+    use undertone_messenger::store::MemoryStore;
+    use undertone_messenger::{ChatId, Command, Input, Messenger, VerifiedBy};
+    use undertone_support::rng;
+
+    let now = Now { mono: Mono::ZERO, unix: Unix::from_secs(1_600_000_000) };
+    let key = SecretKey::from_slice(&[0xb2; 32]).expect("a key");
+    let mut keyring = MemoryKeyring::new();
+    let id = keyring.insert(key.clone());
+    let messenger = Messenger::new(std::sync::Arc::new(keyring), id).expect("the keyring has it");
+    let mut store = MemoryStore::new();
+    messenger.open(&mut store, now, &mut rng(1)).expect("an empty store opens");
+    let young = messenger.backup(&store).expect("a backup").to_vec();
+    let commands = [
+        Command::AddContact { peer: alice, nickname: Some("Alice".to_owned()) },
+        Command::Verify { peer: alice, by: VerifiedBy::QrCode },
+        Command::Send { chat: ChatId::OneToOne(alice), text: "hello".to_owned() },
+        Command::Send { chat: "#status-lab".parse().expect("a chat"), text: "hello, all".to_owned() },
+    ];
+    for command in commands {
+        messenger.step(&mut store, now, &mut rng(2), Input::Command(command)).expect("a good command");
+    }
+    let lived = messenger.backup(&store).expect("a backup").to_vec();
+    let backup = Backup { key: ChatKey::new(key), made_at: now.unix, content: lived.clone().into() };
+    let cheap = ScryptParams::new(1_024, 8, 1).expect("cheap");
+    [backup.seal("pw", cheap, &mut rng(3)).expect("a small one"), lived, young]
 }
 
 /// One of each kind of link, in the forms that others make.

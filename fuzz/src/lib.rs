@@ -22,7 +22,7 @@ mod sealed;
 mod waku;
 mod whisper;
 
-pub use account::{key_forms, keystore, link, mnemonic};
+pub use account::{backup, key_forms, keystore, link, mnemonic};
 pub use datasync::{sync_payload, sync_stored};
 pub use devp2p::{enode, hello, rlpx_handshake, rlpx_session};
 pub use discovery::{discovery, discv4_packet, discv4_stored, enr};
@@ -39,6 +39,7 @@ pub use whisper::{envelope, waku_node, whisper_node, whisper_packet};
 macro_rules! for_each_target {
     ($then:ident) => {
         $then! {
+            backup
             discovery
             discv4_packet
             discv4_stored

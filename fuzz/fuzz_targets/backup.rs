@@ -1,0 +1,2 @@
+#![cfg_attr(fuzzing, no_main)]
+undertone_fuzz::program!(backup);
