@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::show;
 use crate::args::Global;
 use crate::output::{GOOD, Ui, count, day, paint};
-use crate::people::{self, Task};
+use crate::people::{self, Proof, Task};
 use crate::{home, password};
 
 /// Writes a backup of the account that the flags name. The key comes from its file with the password, what was said
@@ -37,7 +37,9 @@ pub(super) async fn make(
         Some(file) => password::new(Some(file))?,
         None => password,
     };
-    let text: Zeroizing<String> = Zeroizing::new(people::ask_with(global, key.clone(), Task::Backup).await?);
+    let text: Zeroizing<String> = Zeroizing::new(
+        people::ask_with(global, key.clone(), Task::Backup { proof: Proof::new(&key)? }).await?,
+    );
     let content = data_encoding::BASE64.decode(text.as_bytes()).context(crate::ipc::OTHER_VERSION)?;
     let env = Environment::system()?;
     let bytes = ui.busy("encrypting the backup", || {

@@ -1,11 +1,12 @@
 //! What can be done with people and devices, by whoever has the account open.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use undertone_account::{SafetyCode, key_text};
-use undertone_crypto::PublicKey;
+use undertone_account::{ChatKey, SafetyCode, key_text};
+use undertone_crypto::{PublicKey, Signature, keccak256};
 use undertone_messenger::{ChatId, Command, Contact, ContactState, OpenedBy, Pfs, VerifiedBy};
+use undertone_runtime::Environment;
 
 use super::book::Book;
 use super::views::{Compared, DeviceChange, DeviceView, PersonAndDevices, PersonView};
@@ -21,8 +22,8 @@ const MIN_PREFIX: usize = 4;
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) enum Task {
-    /// What a backup holds beside the key, in base64.
-    Backup,
+    /// What a backup holds beside the key, in base64: for whoever has the key.
+    Backup { proof: Proof },
     /// A change of what is said of a person; gives the [`PersonView`] after it.
     Change { who: Whom, change: Change },
     /// A [`Compared`]; equal codes or keys make the person verified.
@@ -42,6 +43,43 @@ pub(crate) enum Task {
     /// A [`PersonAndDevices`].
     Person { who: Whom },
 }
+
+/// That whoever asks has the key of the account, and so its password: all that was said leaves the owner with this.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Proof {
+    /// When it was made, milliseconds since 1970.
+    at: u64,
+    /// Signature of the account's key.
+    signature: String,
+}
+
+impl Proof {
+    /// Good for a minute.
+    pub(crate) fn new(key: &ChatKey) -> Result<Self> {
+        let at = Environment::system()?.now().unix.millis();
+        let signature = Signature::sign(&Self::digest(at), key.secret_key());
+        Ok(Self { at, signature: const_hex::encode(signature.as_bytes()) })
+    }
+
+    fn check(&self, me: &PublicKey) -> Result<()> {
+        let now = Environment::system()?.now().unix.millis();
+        let signature = const_hex::decode(&self.signature).ok().and_then(|b| Signature::from_slice(&b).ok());
+        let signer = signature.and_then(|signature| signature.recover(&Self::digest(self.at)).ok());
+        ensure!(
+            signer == Some(*me) && now.abs_diff(self.at) <= FRESH,
+            "only the account's key opens its messages"
+        );
+        Ok(())
+    }
+
+    fn digest(at: u64) -> [u8; 32] {
+        keccak256(format!("undertone: messages for a backup, asked at {at}").as_bytes())
+    }
+}
+
+/// How old a proof may be, milliseconds.
+const FRESH: u64 = 60_000;
 
 /// What is said of a person.
 #[derive(Debug, Deserialize, Serialize)]
@@ -70,7 +108,10 @@ pub(crate) enum With {
 /// Does a piece of work.
 pub(crate) async fn perform(book: &mut Book<'_>, task: Task) -> Result<Value> {
     Ok(match task {
-        Task::Backup => json!(data_encoding::BASE64.encode(&book.backup().await?)),
+        Task::Backup { proof } => {
+            proof.check(&book.me())?;
+            json!(data_encoding::BASE64.encode(&book.backup().await?))
+        }
         Task::Change { who, change } => {
             let person = who.find(book).await?;
             json!(change_person(book, &who, person, change).await?)

@@ -108,3 +108,32 @@ fn garbage_on_the_socket_is_refused_and_silence_blocks_nobody() {
     let _ = BufReader::new(stream).read_line(&mut reply);
     run(&mut send(&home, &["public:lab", "x", "--wait", "queued"])).expect(0);
 }
+
+/// All that was said goes to whoever has the key, not to whoever reaches the socket.
+#[test]
+fn the_owner_gives_messages_to_the_account_s_key_alone() {
+    use undertone_account::ChatKey;
+    use undertone_crypto::{SecretKey, Signature, keccak256};
+    let home = Home::new(36);
+    let owner = Running::start(&mut home.undertone(&["listen"]));
+    owner.says("listening as");
+    let account = undertone::Accounts::new(&home.data()).find(None).unwrap();
+    let now = || u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let ask = |seed: u64, at: u64, said: u64| {
+        let key = ChatKey::new(SecretKey::random(&mut undertone_support::rng(seed)));
+        let digest = keccak256(format!("undertone: messages for a backup, asked at {at}").as_bytes());
+        let signature = Signature::sign(&digest, key.secret_key());
+        let proof = serde_json::json!({ "at": said, "signature": const_hex::encode(signature.as_bytes()) });
+        let task = serde_json::json!({ "backup": { "proof": proof } });
+        let request = serde_json::json!({ "work": { "account": account.address.to_string(), "task": task } });
+        let mut stream = UnixStream::connect(home.data().join("undertone.ipc")).unwrap();
+        stream.write_all(format!("{request}\n").as_bytes()).unwrap();
+        let mut reply = String::new();
+        BufReader::new(stream).read_line(&mut reply).unwrap();
+        reply
+    };
+    assert!(ask(36, now(), now()).contains("\"answer\""));
+    for reply in [ask(37, now(), now()), ask(36, now() - 61_000, now() - 61_000), ask(36, now() - 9, now())] {
+        assert!(reply.contains("\"refused\"") && reply.contains("only the account's key"), "{reply}");
+    }
+}
