@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use undertone_account::backup::BackupError;
 use undertone_account::key_text::KeyTextError;
 use undertone_account::keystore::{KeystoreError, Member};
 use undertone_account::link::LinkError;
@@ -83,7 +84,18 @@ fn every_reason_has_its_own_code() {
         assert_eq!(error.fault(), FaultClass::Caller);
         codes.push(error.code());
     }
+    for error in [
+        BackupError::Damaged,
+        BackupError::NotABackup,
+        BackupError::TooLong,
+        BackupError::Truncated { missing: 1 },
+        BackupError::Version { got: 2 },
+        BackupError::WrongPassword,
+    ] {
+        assert!(matches!(error.fault(), FaultClass::Caller | FaultClass::Environment));
+        codes.push(error.code());
+    }
     codes.push(AddressError::Checksum.code());
-    assert_eq!(codes.len(), 44);
+    assert_eq!(codes.len(), 50);
     assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
 }
