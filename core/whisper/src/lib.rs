@@ -16,7 +16,8 @@
 //! ```
 //!
 //! A relay runs [`Whisper`] alone; a client runs [`WhisperTransport`], which owns one. Neither knows devp2p: the shell
-//! joins packets (protocol, code, body) to links.
+//! joins packets (protocol, code, body) to links. [`filters::Filters`] stands beside either, for those who install filters
+//! and come back for what they caught: it is offered what [`Event::Accepted`] and [`Event::Direct`] name.
 //!
 //! # The gossip machine
 //! - Owns: the pool, what each peer wants and has, our own wishes. All in memory.
