@@ -125,6 +125,7 @@ impl Whisper {
             Input::SendDirect { peer, envelopes } => self.send_direct(peer, &envelopes),
             Input::Sent(peer) => self.sent(now, peer),
             Input::SetBloom(bloom) => self.set_bloom(now, bloom),
+            Input::SetFlush(flush) => self.flush = flush,
             Input::SetInterest { bloom, topics } => self.set_interest(now, bloom, topics),
             Input::SetLimits { packets, bytes } => self.set_limits(packets, bytes),
             Input::SetMinPow(pow) => self.set_min_pow(now, pow),
@@ -243,6 +244,11 @@ impl Whisper {
     /// What envelopes say of other clocks, until `None`. At most 64 wait; more are dropped.
     pub fn poll_clock_sample(&mut self) -> Option<ClockSample> {
         self.first_seen.poll()
+    }
+
+    /// When envelopes leave.
+    pub const fn flush_policy(&self) -> FlushPolicy {
+        self.flush
     }
 
     /// What we announce by `shh/6`.

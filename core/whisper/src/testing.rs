@@ -14,7 +14,8 @@ use undertone_transport::{Caps, Command, CommandError, Event, Transport};
 use crate::limits::MAX_PAYLOAD;
 use crate::wire::PacketCode;
 use crate::{
-    Config, Input, Link, PeerId, Pow, Protocol, Transmit, TransportConfig, Whisper, WhisperTransport,
+    Config, Dialects, Input, Link, PeerId, Pow, Protocol, Protocols, Transmit, TransportConfig, WakuMode,
+    WakuVersion, Whisper, WhisperTransport,
 };
 
 /// Latency of a packet in milliseconds, drawn for each; packets of one link stay in order.
@@ -41,6 +42,8 @@ pub struct WhisperNetwork {
     last_arrival: BTreeMap<(usize, PeerId), Mono>,
     /// How many endpoints stand before the relays in `nodes`.
     endpoints: usize,
+    /// What every link speaks.
+    dialects: Dialects,
     next_id: u64,
     delivered: BTreeMap<(usize, PeerId), u64>,
 }
@@ -48,6 +51,7 @@ pub struct WhisperNetwork {
 #[derive(Debug)]
 struct Flight {
     to: (usize, PeerId),
+    protocol: Protocol,
     code: PacketCode,
     body: Vec<u8>,
 }
@@ -88,9 +92,35 @@ impl WhisperNetwork {
             flying: BTreeMap::new(),
             last_arrival: BTreeMap::new(),
             endpoints: 0,
+            dialects: Dialects::WHISPER,
             next_id: 0,
             delivered: BTreeMap::new(),
         }
+    }
+
+    /// As [`WhisperNetwork::with`], where links speak these and all machines are willing.
+    pub fn over(dialects: Dialects, seed: u64, keyrings: Vec<Arc<dyn Keyring>>, relays: usize) -> Self {
+        let config = Self::cheap();
+        let gossip = Config { protocols: Protocols::BOTH, waku: WakuMode::Topics, ..config.gossip };
+        let mut net = Self::bare(seed);
+        net.dialects = dialects;
+        net.endpoints = keyrings.len();
+        for (i, keyring) in keyrings.into_iter().enumerate() {
+            let seed = Secret::new(keccak256(&[seed.to_be_bytes(), (i as u64).to_be_bytes()].concat()));
+            let config = TransportConfig { gossip, ..config };
+            net.nodes.push(Node::Endpoint(Box::new(WhisperTransport::new(config, keyring, &seed))));
+        }
+        for _ in 0..relays {
+            net.add_relay(&Config { protocols: Protocols::BOTH, ..Config::default() });
+        }
+        for relay in net.endpoints..net.nodes.len() {
+            for other in 0..relay {
+                if other < net.endpoints || other + 1 == relay {
+                    net.link(other, relay);
+                }
+            }
+        }
+        net
     }
 
     /// Adds a relay and gives its index.
@@ -104,8 +134,8 @@ impl WhisperNetwork {
         let (peer_of_a, peer_of_b) = (PeerId(self.id()), PeerId(self.id()));
         self.links.insert((a, peer_of_a), (b, peer_of_b));
         self.links.insert((b, peer_of_b), (a, peer_of_a));
-        self.input(a, Input::Connected(Link::whisper(peer_of_a)));
-        self.input(b, Input::Connected(Link::whisper(peer_of_b)));
+        self.input(a, Input::Connected(Link::new(peer_of_a, self.dialects)));
+        self.input(b, Input::Connected(Link::new(peer_of_b, self.dialects)));
     }
 
     /// Cuts all links of a machine; what is under way on them is lost.
@@ -170,7 +200,9 @@ impl WhisperNetwork {
             self.run_jobs(at);
             while let Some(out) = self.poll(at) {
                 match out {
-                    Transmit::Packet { peer, code, body, .. } => self.fly((at, peer), code, body),
+                    Transmit::Packet { peer, protocol, code, body } => {
+                        self.fly((at, peer), (protocol, code), body);
+                    }
                     Transmit::Defer { .. } => {}
                     Transmit::Disconnect { peer, .. } => self.cut((at, peer)),
                 }
@@ -195,7 +227,7 @@ impl WhisperNetwork {
         }
     }
 
-    fn fly(&mut self, from: (usize, PeerId), code: PacketCode, body: Vec<u8>) {
+    fn fly(&mut self, from: (usize, PeerId), (protocol, code): (Protocol, PacketCode), body: Vec<u8>) {
         let Some(to) = self.links.get(&from).copied() else { return };
         let (low, high) = (*LATENCY_MS.start(), *LATENCY_MS.end());
         let latency = Duration::from_millis(low + self.rng.next_u64() % (high - low + 1));
@@ -203,7 +235,7 @@ impl WhisperNetwork {
         let at = self.now.mono.after(latency).max(earliest);
         self.last_arrival.insert(to, at);
         let id = self.id();
-        self.flying.insert((at, id), Flight { to, code, body });
+        self.flying.insert((at, id), Flight { to, protocol, code, body });
         if code == PacketCode::MESSAGES {
             self.input(from.0, Input::Sent(from.1));
         }
@@ -219,11 +251,11 @@ impl WhisperNetwork {
 
     fn land(&mut self) {
         while let Some(first) = self.flying.first_entry().filter(|e| e.key().0 <= self.now.mono) {
-            let Flight { to: (at, peer), code, body } = first.remove();
+            let Flight { to: (at, peer), protocol, code, body } = first.remove();
             if code == PacketCode::MESSAGES {
                 *self.delivered.entry((at, peer)).or_default() += 1;
             }
-            self.input(at, Input::Packet { peer, protocol: Protocol::Whisper, code, body: &body });
+            self.input(at, Input::Packet { peer, protocol, code, body: &body });
         }
         let now = self.now;
         for node in &mut self.nodes {
@@ -283,4 +315,56 @@ impl Network for WhisperNetwork {
             self.join(at);
         }
     }
+}
+
+/// Declares a network whose links speak something else than `shh/6` alone.
+macro_rules! network_over {
+    ($(#[$doc:meta])* $name:ident, $dialects:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name(pub WhisperNetwork);
+
+        impl Network for $name {
+            fn new(seed: u64, keyrings: Vec<Arc<dyn Keyring>>) -> Self {
+                Self(WhisperNetwork::over($dialects, seed, keyrings, 2))
+            }
+
+            fn now(&self) -> Now {
+                self.0.now()
+            }
+
+            fn caps(&self) -> Caps {
+                self.0.caps()
+            }
+
+            fn command(&mut self, at: usize, command: Command) -> Result<(), CommandError> {
+                self.0.command(at, command)
+            }
+
+            fn run(&mut self, time: Duration) {
+                self.0.run(time);
+            }
+
+            fn events(&mut self, at: usize) -> Vec<Event> {
+                self.0.events(at)
+            }
+
+            fn set_online(&mut self, at: usize, online: bool) {
+                self.0.set_online(at, online);
+            }
+        }
+    };
+}
+
+network_over! {
+    /// Links of `waku/0`, where topics are asked for by name.
+    WakuV0Network, Dialects::waku(WakuVersion::V0)
+}
+network_over! {
+    /// Links of `waku/1`, where topics are asked for by name.
+    WakuV1Network, Dialects::waku(WakuVersion::V1)
+}
+network_over! {
+    /// Links that speak `shh/6` and `waku/1` at once.
+    MixedNetwork, Dialects::both(WakuVersion::V1)
 }

@@ -9,7 +9,6 @@ mod report;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -30,7 +29,7 @@ use self::report::MAX_REPORTS;
 pub use self::report::Report;
 use crate::engine::{self, Config, Fault, FlushPolicy, Input, Transmit, Watch, Whisper};
 use crate::envelope::{Envelope, EnvelopeHash, Header};
-use crate::limits::{MAX_BLEND, MAX_JOBS, MAX_PAYLOAD, MAX_TTL};
+use crate::limits::{MAX_JOBS, MAX_PAYLOAD, MAX_TTL};
 use crate::{Bloom, ClockSample, PeerId, Pow, Topic, WakuMode};
 
 /// Payloads over this many bytes pay [`TransportConfig::large_pow`]
@@ -106,7 +105,6 @@ pub struct WhisperTransport {
     next_job: u64,
     events: VecDeque<Event>,
     reports: VecDeque<Report>,
-    clock: Mono,
 }
 
 impl WhisperTransport {
@@ -143,7 +141,6 @@ impl WhisperTransport {
             next_job: 0,
             events: VecDeque::new(),
             reports: VecDeque::new(),
-            clock: Mono::ZERO,
         }
     }
 
@@ -242,7 +239,6 @@ impl WhisperTransport {
     }
 
     fn settle(&mut self, now: Now) {
-        self.clock = now.mono;
         while let Some(event) = self.engine.poll_event() {
             match event {
                 engine::Event::Accepted { envelope, from: Some(from) } => {
@@ -329,6 +325,7 @@ impl WhisperTransport {
         self.keyring.public(&send.sign_as).ok_or(CommandError::UnknownKey)?;
         let topic = topic_of(&send.route).ok_or(CommandError::Unsupported)?;
         let route = send.route.clone();
+        self.set_flush(now, send.flush);
         let outgoing = Outgoing {
             id: send.id,
             route: send.route,
@@ -336,7 +333,6 @@ impl WhisperTransport {
             to: send.to,
             sign_as: send.sign_as,
             payload: send.payload.into(),
-            not_before: now.mono.after(self.blend(send.flush)),
             stale: 0,
             clock: None,
         };
@@ -349,15 +345,15 @@ impl WhisperTransport {
         Ok(())
     }
 
-    fn blend(&mut self, flush: Flush) -> Duration {
-        match flush {
-            Flush::Fast => Duration::ZERO,
-            // Every peer has its own time then, and one more before all of them hides nothing.
-            Flush::Blended if self.config.gossip.flush == FlushPolicy::Blended => Duration::ZERO,
-            Flush::Blended => {
-                let nanos = u64::try_from(MAX_BLEND.as_nanos()).unwrap_or(u64::MAX);
-                Duration::from_nanos(self.rng.next_u64() % (nanos + 1))
-            }
+    /// The last word on when messages leave holds for all that leaves, relayed envelopes too: if own ones alone took their
+    /// time, that would show whose they are.
+    fn set_flush(&mut self, now: Now, flush: Flush) {
+        let policy = match flush {
+            Flush::Blended => FlushPolicy::Blended,
+            Flush::Fast => self.config.gossip.flush,
+        };
+        if policy != self.engine.flush_policy() {
+            self.tell(now, Input::SetFlush(policy));
         }
     }
 
@@ -445,7 +441,7 @@ impl WhisperTransport {
             return;
         };
         let ready = |send: &Outgoing| send.to.is_some() || self.keys.get(&send.route).is_some();
-        for turn in self.outbox.startable(now.mono, ready) {
+        for turn in self.outbox.startable(ready) {
             let Some(work) = self.seal_work(now, turn, least) else { continue };
             let id = self.job_id();
             self.outbox.started(turn, id);
@@ -557,8 +553,7 @@ impl Transport for WhisperTransport {
     }
 
     fn poll_timeout(&self) -> Option<Mono> {
-        let due = self.outbox.next_due(self.clock);
-        due.into_iter().chain(self.engine.poll_timeout()).min()
+        self.engine.poll_timeout()
     }
 }
 

@@ -18,6 +18,9 @@ impl Whisper {
     }
 
     /// Packet 127. What nobody asked for is not even read.
+    ///
+    /// DEVIATION: geth drops whoever it trusts for a list; status-go's mail servers send lists, and both forms are taken here
+    /// (test `whisper_packets_as_status_go_takes_them`).
     pub(super) fn direct(&mut self, id: PeerId, protocol: Protocol, body: &[u8]) -> Result<(), PacketFault> {
         if !self.peers.get(&id).is_some_and(|peer| peer.trusted) {
             self.stats.ignored_packets += 1;

@@ -159,6 +159,8 @@ pub enum Input<'a> {
     },
     /// A new filter for everybody; `None` = all topics.
     SetBloom(Option<Bloom>),
+    /// Another policy from now on; what waits for a time of its own keeps it.
+    SetFlush(FlushPolicy),
     /// A new filter and other topics for everybody, told as one change.
     SetInterest {
         /// As [`Input::SetBloom`].

@@ -68,20 +68,16 @@ impl Whisper {
             // Nothing is chosen, so nothing is hashed.
             return (Vec::new(), raws.map(|raw| (raw, Refusal::TooMany)).collect());
         }
-        let mut over = Vec::new();
-        let within: Vec<_> = best_first(now.unix.secs_u32(), raws)
-            .into_iter()
-            .filter_map(|raw| match left.checked_sub(raw.bytes().len()) {
+        let (mut within, mut over) = (Vec::new(), Vec::new());
+        for raw in best_first(now.unix.secs_u32(), raws) {
+            match left.checked_sub(raw.bytes().len()) {
                 Some(less) => {
                     left = less;
-                    Some(raw)
+                    within.push(raw);
                 }
-                None => {
-                    over.push((raw, Refusal::TooMany));
-                    None
-                }
-            })
-            .collect();
+                None => over.push((raw, Refusal::TooMany)),
+            }
+        }
         let (within, more) = self.within_topics(now, id, within.into_iter());
         over.extend(more);
         (within, over)

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use undertone_base::Mono;
 use undertone_crypto::{KeyId, PublicKey};
 use undertone_transport::{Route, SendId};
 
@@ -25,7 +24,6 @@ pub(crate) struct Outgoing {
     pub(crate) to: Option<PublicKey>,
     pub(crate) sign_as: KeyId,
     pub(crate) payload: Arc<[u8]>,
-    pub(crate) not_before: Mono,
     /// How often its envelope was too old when it was done.
     pub(crate) stale: u32,
     /// What a peer that did not take it said of our clock.
@@ -57,17 +55,11 @@ impl Outbox {
         true
     }
 
-    /// Sends whose time has come and for which `ready` holds, as many as may be sealed at once.
-    pub(crate) fn startable(&self, now: Mono, ready: impl Fn(&Outgoing) -> bool) -> Vec<Turn> {
+    /// Sends that wait and for which `ready` holds, as many as may be sealed at once.
+    pub(crate) fn startable(&self, ready: impl Fn(&Outgoing) -> bool) -> Vec<Turn> {
         let room = MAX_SEALING.saturating_sub(self.sealing.len());
-        let due = |turn: &&Turn| self.sends.get(turn).is_some_and(|s| s.not_before <= now && ready(s));
+        let due = |turn: &&Turn| self.sends.get(turn).is_some_and(&ready);
         self.waiting.iter().filter(due).take(room).copied().collect()
-    }
-
-    /// The earliest time after `now` at which a send stops waiting for its own sake.
-    pub(crate) fn next_due(&self, now: Mono) -> Option<Mono> {
-        let times = self.waiting.iter().filter_map(|turn| self.sends.get(turn)).map(|s| s.not_before);
-        times.filter(|at| *at > now).min()
     }
 
     pub(crate) fn get(&self, turn: Turn) -> Option<&Outgoing> {

@@ -18,3 +18,15 @@ mod waku;
 mod conformance {
     undertone_transport::transport_conformance!(undertone_whisper::testing::WhisperNetwork);
 }
+
+mod conformance_waku_v0 {
+    undertone_transport::transport_conformance!(undertone_whisper::testing::WakuV0Network);
+}
+
+mod conformance_waku_v1 {
+    undertone_transport::transport_conformance!(undertone_whisper::testing::WakuV1Network);
+}
+
+mod conformance_both {
+    undertone_transport::transport_conformance!(undertone_whisper::testing::MixedNetwork);
+}
