@@ -27,10 +27,10 @@ pub(crate) const ALL: [Named; 11] = [
     ("contact_updates", || Box::pin(people::contact_updates())),
 ];
 
-/// Those that change the peer for all others, so that nothing runs beside them; each with the variable that it needs.
-pub(crate) const ALONE: [(Named, &str); 2] = [
-    (("pairing", || Box::pin(people::pairing())), CHAT_KEY),
-    (("their_restart", || Box::pin(people::their_restart())), RESTART),
+/// Those that change the peer for all others, so that nothing runs beside them; each with the variables that it needs.
+pub(crate) const ALONE: [(Named, &[&str]); 2] = [
+    (("pairing", || Box::pin(people::pairing())), &[CHAT_KEY, RESTART]),
+    (("their_restart", || Box::pin(people::their_restart())), &[RESTART]),
 ];
 
 /// A public name that no other run had.

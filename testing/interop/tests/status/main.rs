@@ -38,14 +38,15 @@ fn main() -> ExitCode {
         };
         Trial::test(name, run).with_kind("status-go").with_ignored_flag(!given)
     });
-    let alone = cases::ALONE.into_iter().map(|((name, case), variable)| {
+    let alone = cases::ALONE.into_iter().map(|((name, case), variables)| {
         let run = move || {
             let _alone = QUIET.write().unwrap_or_else(PoisonError::into_inner);
             ours::block_on(case).map_err(|error| Failed::from(format!("{error:#}")))
         };
-        let given = given && std::env::var_os(variable).is_some();
+        let given = given && variables.iter().all(|variable| std::env::var_os(variable).is_some());
         if !given && !arguments.list {
-            eprintln!("interop: {variable} is not set: {name} is skipped (docs/interop.md)");
+            let variables = variables.join(" and ");
+            eprintln!("interop: {variables} must be set: {name} is skipped (docs/interop.md)");
         }
         Trial::test(name, run).with_kind("status-go").with_ignored_flag(!given)
     });
