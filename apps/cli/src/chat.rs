@@ -193,6 +193,9 @@ async fn start(global: &Global, lock: DataDirLock, peers: &PeerArgs, ui: &Ui) ->
     let mut config = ClientConfig::new(account.home().to_owned());
     config.peers = peers.peers.clone();
     config.light = peers.light;
+    config.protocols = peers.carriers.protocols();
+    config.waku = peers.carriers.mode();
+    config.bridge = peers.carriers.bridging();
     config.discovery = starts(&peers.starts);
     if config.peers.is_empty() && config.discovery.is_none() {
         ui.note("no --peer and no --bootnodes given: nothing is sent or heard before a peer is named");
@@ -256,6 +259,10 @@ fn tell(event: &ClientEvent, me: &PublicKey, people: &People, ui: &Ui) {
                 }
             }
         }
+        ClientEvent::Clock(notice) => match ui.json {
+            true => ui.object(&crate::output::clock(notice)),
+            false => ui.note(&notice.to_string()),
+        },
         ClientEvent::Peers(count) => tracing::info!(count, "peers"),
         _ => {}
     }

@@ -40,6 +40,9 @@ pub(crate) async fn run(global: &Global, args: NodeArgs, ui: &Ui) -> Result<Exit
     config.max_peers = args.maxpeers;
     config.dial_ratio = args.dialratio.into();
     config.min_pow = args.shh_pow;
+    config.protocols = args.carriers.protocols();
+    config.waku = args.carriers.mode();
+    config.bridge = args.carriers.bridging();
     config.discovery = (!args.nodiscover).then(|| discovery(&args.starts, &args.discovery)).flatten();
     reach(&mut config, &args.reach, &dir);
     note_loopback(args.addr, &args.starts, ui);
@@ -128,6 +131,10 @@ async fn tell(mut events: mpsc::Receiver<NodeEvent>, ui: &Ui) {
             NodeEvent::Address(enode) => match ui.json {
                 true => ui.object(&json!({ "event": "address", "enode": enode.to_string() })),
                 false => ui.note(&format!("{} {enode}", paint(DIM, "others reach it as"))),
+            },
+            NodeEvent::Clock(notice) => match ui.json {
+                true => ui.object(&crate::output::clock(&notice)),
+                false => ui.note(&notice.to_string()),
             },
             _ => {}
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use tokio::sync::Notify;
+use undertone_node::ClockNotice;
 
 use crate::Usage;
 use crate::args::Global;
@@ -32,6 +33,14 @@ pub(crate) struct Ui {
     pub(crate) json: bool,
     /// Only errors on stderr.
     quiet: bool,
+}
+
+/// What a script is told of the clock.
+pub(crate) fn clock(notice: &ClockNotice) -> serde_json::Value {
+    serde_json::json!({
+        "event": "clock", "wrong": notice.is_wrong(), "behindMs": notice.offset_ms, "sources": notice.sources,
+        "text": notice.to_string(),
+    })
 }
 
 impl Ui {

@@ -11,7 +11,7 @@ use undertone_devp2p::{Enode, NodeKey};
 use undertone_discovery::DnsResolver;
 use undertone_nat::NatMode;
 use undertone_whisper::wire::Service;
-use undertone_whisper::{Advertise, Bridge, Pow, Protocols, RateLimits, WakuMode, WakuVersion};
+use undertone_whisper::{Advertise, Bridge, FlushPolicy, Pow, Protocols, RateLimits, WakuMode, WakuVersion};
 
 /// What a node does for others.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -116,6 +116,8 @@ pub struct NodeConfig {
     pub waku: WakuMode,
     /// Whether envelopes of others go on by another protocol than they came by.
     pub bridge: Bridge,
+    /// When envelopes leave: at once, or after a wait of its own for each peer, so that nobody sees whose they are.
+    pub flush: FlushPolicy,
     /// Packets a second that it says it takes; whoever sends more is read later. Static and trusted peers are free.
     pub packet_limits: RateLimits,
     /// Bytes a second, the same.
@@ -146,6 +148,7 @@ impl NodeConfig {
             waku_versions: vec![WakuVersion::V0, WakuVersion::V1],
             waku: WakuMode::Bloom,
             bridge: Bridge::On,
+            flush: FlushPolicy::Fast,
             packet_limits: RateLimits::NONE,
             byte_limits: RateLimits::NONE,
             min_pow: Pow::STATUS_LARGE.value(),

@@ -14,6 +14,7 @@ use undertone_whisper::{
     Input, Job, JobDone, JobId, PeerId, Protocol, SampleKind, Step, Transmit, WhisperTransport,
 };
 
+use crate::clock::ClockWatch;
 use crate::limits;
 use crate::links::{Capabilities, Link, Links};
 use crate::node::NodeEvent;
@@ -28,6 +29,7 @@ pub(crate) struct Driver {
     env: Environment,
     events: mpsc::Sender<NodeEvent>,
     skew: Skew,
+    clock: ClockWatch,
     stop: CancellationToken,
     results: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
     links: Links,
@@ -47,7 +49,18 @@ impl Driver {
         stop: CancellationToken,
     ) -> Self {
         let results = mpsc::channel(limits::RESULTS);
-        Self { whisper, net, pool, env, skew, events, stop, results, links: Links::new() }
+        Self {
+            whisper,
+            net,
+            pool,
+            env,
+            skew,
+            clock: ClockWatch::default(),
+            events,
+            stop,
+            results,
+            links: Links::new(),
+        }
     }
 
     /// Runs until the token is cancelled. Order of service: shutdown, timers that are due, results, commands, orders,
@@ -79,7 +92,7 @@ impl Driver {
                 },
                 Some(order) = orders.recv() => self.order(order),
                 () = wait => {}
-                _ = credit.tick() => self.credit(),
+                _ = credit.tick() => self.credit().await,
                 received = network.recv_many(&mut batch, limits::BATCH) => {
                     if received == 0 {
                         break;
@@ -102,7 +115,7 @@ impl Driver {
     }
 
     /// Tells the peer manager who brought something new, and the estimate what time it is elsewhere.
-    fn credit(&mut self) {
+    async fn credit(&mut self) {
         let mut news = Vec::new();
         self.whisper.take_news(&mut news);
         for (peer, envelopes) in news {
@@ -119,6 +132,29 @@ impl Driver {
                     SampleKind::Text => SkewKind::TimeSyncText,
                 };
                 self.skew.lock().sample(now, source, kind, sample.offset_ms);
+            }
+        }
+        self.follow_exemptions();
+        let estimate = self.skew.lock().estimate(now);
+        if let Some(notice) = self.clock.look(estimate) {
+            tracing::warn!(
+                offset_ms = notice.offset_ms,
+                sources = notice.sources,
+                code = "node.clock",
+                "{notice}"
+            );
+            self.say(NodeEvent::Clock(notice)).await;
+        }
+    }
+
+    /// Who was made static or trusted since the last look is free of limits from now on, and the reverse.
+    fn follow_exemptions(&mut self) {
+        for view in self.net.peers() {
+            let (peer, exempt) = (whisper_id(view.peer), view.fixed || view.trusted);
+            if let Some(link) = self.links.get_mut(&peer)
+                && std::mem::replace(&mut link.exempt, exempt) != exempt
+            {
+                self.handle(Input::Exempt { peer, exempt });
             }
         }
     }
@@ -213,7 +249,7 @@ impl Driver {
                     return;
                 }
                 let id = whisper_id(peer);
-                self.links.insert(id, Link::new(peer, key, capabilities));
+                self.links.insert(id, Link::new(peer, key, capabilities, exempt));
                 let ip = Some(address.ip().to_canonical());
                 self.handle(Input::Connected(undertone_whisper::Link { peer: id, dialects, ip, exempt }));
                 self.say_peers().await;

@@ -34,6 +34,7 @@
 #![warn(missing_docs)]
 
 mod admin;
+mod clock;
 mod config;
 mod driver;
 mod error;
@@ -48,6 +49,7 @@ mod skew;
 mod start;
 
 pub use admin::{BanInfo, NodeInfo, PeerInfo, PeerNetwork, PeerQuality, Ports};
+pub use clock::ClockNotice;
 pub use config::{DiscoveryOptions, NodeConfig, Role};
 pub use error::NodeError;
 pub use health::{ClockHealth, DiscoveryHealth, FilesHealth, Health, MappedPort, NatHealth, PeersHealth};
@@ -72,6 +74,11 @@ pub mod limits {
     pub const CREDIT_EVERY: Duration = Duration::from_secs(2);
     /// How often discovery is asked for the clocks of others. Our choice: the estimate changes slowly.
     pub const SAMPLE_EVERY: Duration = Duration::from_secs(5);
+    /// From here on a clock counts as wrong. The difference at which others refuse what it dates
+    /// ([`FUTURE_SECS`](undertone_whisper::limits::FUTURE_SECS)).
+    pub const CLOCK_WRONG: Duration = Duration::from_secs(10);
+    /// Up to here one that was wrong counts as right again. Our choice: half of that, so that it is not told to and fro.
+    pub const CLOCK_RIGHT: Duration = Duration::from_secs(5);
     /// Network events that are handled before anything is sent, so that bundles form.
     pub const BATCH: usize = 64;
     /// Jobs that wait for a core: as many as can be out.

@@ -21,6 +21,8 @@ pub(crate) struct Link {
     /// Whose it is.
     pub(crate) key: PublicKey,
     capabilities: Capabilities,
+    /// Whether limits of rates do not bind it.
+    pub(crate) exempt: bool,
     /// Packets handed to the link so far.
     pub(crate) sent: u64,
     /// The packet of envelopes that is under way, by its place among them.
@@ -57,8 +59,13 @@ pub(crate) fn offers(config: &NodeConfig) -> Vec<Offer> {
 }
 
 impl Link {
-    pub(crate) const fn new(peer: undertone_net::PeerId, key: PublicKey, capabilities: Capabilities) -> Self {
-        Self { peer, key, capabilities, sent: 0, envelopes: None }
+    pub(crate) const fn new(
+        peer: undertone_net::PeerId,
+        key: PublicKey,
+        capabilities: Capabilities,
+        exempt: bool,
+    ) -> Self {
+        Self { peer, key, capabilities, exempt, sent: 0, envelopes: None }
     }
 
     /// The capability by which a protocol goes.

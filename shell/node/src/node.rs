@@ -15,6 +15,7 @@ use undertone_runtime::{Environment, Tasks};
 use undertone_transport::Command;
 use undertone_whisper::{Pow, Protocols, Report};
 
+use crate::clock::ClockNotice;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::orders::Order;
@@ -26,6 +27,8 @@ use crate::skew::Skew;
 pub enum NodeEvent {
     /// Where others can dial the node has changed.
     Address(Enode),
+    /// The clock of this machine is wrong, or is right again.
+    Clock(ClockNotice),
     /// How many peers speak Whisper or Waku with us now.
     Peers(usize),
     /// What the privacy layer did, when [`NodeConfig::watch`] asks for it.

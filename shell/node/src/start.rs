@@ -114,6 +114,7 @@ fn transport_config(config: &NodeConfig, min_pow: Pow) -> TransportConfig {
     transport.gossip.protocols = config.protocols;
     transport.gossip.waku = config.waku;
     transport.gossip.bridge = config.bridge;
+    transport.gossip.flush = config.flush;
     transport.gossip.packet_limits = config.packet_limits;
     transport.gossip.byte_limits = config.byte_limits;
     transport.advertise = config.role.advertise();

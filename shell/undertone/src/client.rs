@@ -12,12 +12,12 @@ use undertone_crypto::{KeyId, MemoryKeyring, PublicKey};
 use undertone_devp2p::Enode;
 use undertone_messenger::{Chat, ChatId, Command, Message, Messenger, Notice, Pfs};
 use undertone_net::PeerView;
-use undertone_node::{DiscoveryOptions, Node, NodeConfig, Role, load_or_make_node_key};
+use undertone_node::{ClockNotice, DiscoveryOptions, Node, NodeConfig, Role, load_or_make_node_key};
 use undertone_payload::MessageId;
 use undertone_runtime::{Environment, Tasks};
 use undertone_store::{Database, SqlTx, Writer};
 use undertone_transport::Flush;
-use undertone_whisper::Report;
+use undertone_whisper::{Bridge, FlushPolicy, Protocols, Report, WakuMode};
 
 use crate::error::ClientError;
 use crate::limits;
@@ -34,6 +34,12 @@ pub struct ClientConfig {
     pub listen: Option<SocketAddr>,
     /// Nodes to stay connected to.
     pub peers: Vec<Enode>,
+    /// Which protocols its node speaks.
+    pub protocols: Protocols,
+    /// How peers of Waku are told which topics it wants.
+    pub waku: WakuMode,
+    /// Whether its node passes on by one protocol what came by the other.
+    pub bridge: Bridge,
     /// How other nodes are found; `None`: only [`ClientConfig::peers`] are known.
     pub discovery: Option<DiscoveryOptions>,
     /// How many peers at most, those of [`ClientConfig::peers`] not counted.
@@ -48,16 +54,19 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// A client that only dials and knows nobody yet. Messages leave at once.
+    /// A client of Whisper and Waku that only dials and knows nobody yet. Messages leave mixed with others.
     pub const fn new(home: PathBuf) -> Self {
         Self {
             home,
             listen: None,
             peers: Vec::new(),
+            protocols: Protocols::BOTH,
+            waku: WakuMode::Bloom,
+            bridge: Bridge::On,
             discovery: None,
             max_peers: MAX_PEERS,
             light: false,
-            flush: Flush::Fast,
+            flush: Flush::Blended,
             watch: false,
         }
     }
@@ -70,6 +79,8 @@ const MAX_PEERS: usize = 25;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ClientEvent {
+    /// The clock of this machine is wrong, so that others refuse what it sends, or is right again.
+    Clock(ClockNotice),
     /// What the messenger tells the person.
     Notice(Notice),
     /// How many peers its node has.
@@ -81,6 +92,9 @@ pub enum ClientEvent {
 }
 
 /// A person's account at work. Clones are the same client; it runs until its [`Tasks`] stop.
+///
+/// To lock the account: stop the tasks, and drop every clone. Then nothing in the process opens it any more; keys in memory
+/// and on used stacks are wiped (a test reads all of a process's memory and looks).
 #[derive(Clone, Debug)]
 pub struct Client {
     requests: mpsc::Sender<Request>,
@@ -118,6 +132,13 @@ impl Client {
 
         let mut node = NodeConfig::relay(load_or_make_node_key(&config.home.join("nodekey"), &mut rng)?);
         node.role = if config.light { Role::Light } else { Role::Client };
+        node.protocols = config.protocols;
+        node.waku = config.waku;
+        node.bridge = config.bridge;
+        node.flush = match config.flush {
+            Flush::Blended => FlushPolicy::Blended,
+            Flush::Fast => FlushPolicy::Fast,
+        };
         node.listen = config.listen;
         node.peers = config.peers;
         node.discovery = config.discovery;
@@ -161,7 +182,7 @@ impl Client {
         self.node.add_peer(enode);
     }
 
-    /// Changes when messages leave, from the next one on.
+    /// Changes when messages leave, from the next one on: mixed with others, or as the client was opened.
     pub fn set_flush(&self, flush: Flush) {
         self.blended.store(flush == Flush::Blended, Ordering::Relaxed);
     }

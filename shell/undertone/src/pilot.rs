@@ -162,6 +162,10 @@ impl Pilot {
                 self.submit(Input::Timeout, None)
             }
             Next::Network(Some(NodeEvent::Transport(event))) => self.submit(Input::Transport(event), None),
+            Next::Network(Some(NodeEvent::Clock(notice))) => {
+                self.to_application.push_back(ClientEvent::Clock(notice));
+                true
+            }
             Next::Network(Some(NodeEvent::Peers(count))) => {
                 self.to_application.push_back(ClientEvent::Peers(count));
                 true

@@ -10,6 +10,7 @@ use undertone_devp2p::discv4::Network;
 use undertone_devp2p::dnsdisc::Link;
 use undertone_devp2p::enr::Record;
 use undertone_nat::NatMode;
+use undertone_whisper::{Bridge, Protocols, WakuMode};
 
 use super::{duration, pow};
 
@@ -17,6 +18,8 @@ use super::{duration, pow};
 const FINDING: &str = "Finding other nodes";
 /// Who may be a peer.
 const PEERS: &str = "Peers";
+/// What carries envelopes.
+const CARRIERS: &str = "Carrying envelopes";
 
 /// A node to start from: an enode or a record.
 #[derive(Clone, Debug)]
@@ -36,6 +39,8 @@ pub(crate) struct PeerArgs {
     /// Pass on nothing of others: cheapest, but your peers know then that whatever you send is your own
     #[arg(long)]
     pub(crate) light: bool,
+    #[command(flatten)]
+    pub(crate) carriers: CarrierArgs,
 }
 
 /// Whom to ask for other nodes.
@@ -47,6 +52,54 @@ pub(crate) struct StartArgs {
     /// A node list in DNS to start from, as enrtree://…@name (repeat for several)
     #[arg(long = "discovery.dns", visible_alias = "dns", value_name = "LINK", help_heading = FINDING)]
     pub(crate) lists: Vec<Link>,
+}
+
+/// By which protocols envelopes go.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct CarrierArgs {
+    /// Speak Whisper [default: true]
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          hide_possible_values = true, hide_default_value = true, help_heading = CARRIERS)]
+    pub(crate) shh: bool,
+    /// Speak Waku, versions 0 and 1 [default: true]
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          hide_possible_values = true, hide_default_value = true, help_heading = CARRIERS)]
+    pub(crate) waku: bool,
+    /// How peers of Waku are told what is wanted: by a filter, which leaves doubt, or by the list of topics
+    #[arg(long = "waku.interest", value_name = "HOW", value_enum, default_value = "bloom", help_heading = CARRIERS)]
+    pub(crate) interest: Interest,
+    /// Pass on by one protocol what came by the other [default: true]
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          hide_possible_values = true, hide_default_value = true, help_heading = CARRIERS)]
+    pub(crate) bridge: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Interest {
+    /// A bloom filter
+    Bloom,
+    /// The topics themselves
+    Topics,
+}
+
+impl CarrierArgs {
+    pub(crate) const fn protocols(&self) -> Protocols {
+        Protocols { whisper: self.shh, waku: self.waku }
+    }
+
+    pub(crate) const fn mode(&self) -> WakuMode {
+        match self.interest {
+            Interest::Bloom => WakuMode::Bloom,
+            Interest::Topics => WakuMode::Topics,
+        }
+    }
+
+    pub(crate) const fn bridging(&self) -> Bridge {
+        if self.bridge { Bridge::On } else { Bridge::Off }
+    }
 }
 
 /// By which protocol discovery goes.
@@ -102,6 +155,8 @@ pub(crate) struct NodeArgs {
     /// Proof of work that envelopes need
     #[arg(long = "shh.pow", value_name = "POW", default_value_t = 0.002, value_parser = pow)]
     pub(crate) shh_pow: f64,
+    #[command(flatten)]
+    pub(crate) carriers: CarrierArgs,
     /// A node to stay connected to, as enode://…@host:port (repeat for several)
     #[arg(long = "peer", value_name = "ENODE", help_heading = PEERS)]
     pub(crate) peers: Vec<Enode>,

@@ -82,6 +82,7 @@ pub(super) async fn live(
     config.listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     config.peers = home.peers.clone();
     config.watch = true;
+    config.flush = Flush::Fast;
     let (client, mut events) =
         Client::open(home.key.clone(), config, &env, &tasks).await.context("open the client")?;
     let ready = Seen::Ready { key: client.me().to_hex(), pid: std::process::id() };

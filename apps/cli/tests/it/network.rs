@@ -93,7 +93,7 @@ fn find_each_other(boot_args: &[&str], args: &[&str], start: impl Fn(&Node) -> S
         for peer in &shown {
             let enode = peer["enode"].as_str().unwrap();
             assert!(names.iter().any(|name| enode.contains(name.as_str())), "{enode}");
-            assert_eq!(peer["caps"], serde_json::json!(["shh/6"]));
+            assert_eq!(peer["caps"], serde_json::json!(["shh/6", "waku/1"]));
             assert!(peer["name"].as_str().unwrap().starts_with("Undertone/v"));
             assert_eq!(
                 (&peer["network"]["static"], &peer["network"]["trusted"]),

@@ -3,6 +3,7 @@
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use undertone_crypto::PublicKey;
 use undertone_devp2p::{Capability, Offer};
 use undertone_net::{Net, NetConfig, NetEvent, PeerId};
 use undertone_runtime::Tasks;
@@ -14,7 +15,7 @@ use crate::{Actor, LONG, env, lab, node_key, person, relay};
 type Packets<'a> = Vec<(PacketCode, &'a [u8])>;
 
 /// A devp2p peer that says whatever the test wants.
-struct Liar {
+pub(crate) struct Liar {
     net: Net,
     events: mpsc::Receiver<NetEvent>,
     tasks: Tasks,
@@ -22,7 +23,13 @@ struct Liar {
 }
 
 impl Liar {
-    async fn connect(seed: u64, to: &Actor) -> Self {
+    pub(crate) async fn connect(seed: u64, to: &Actor) -> Self {
+        Self::with_key(seed, to, |_| true).await
+    }
+
+    /// Does something with its key first.
+    pub(crate) async fn with_key(seed: u64, to: &Actor, first: impl FnOnce(PublicKey) -> bool) -> Self {
+        assert!(first(node_key(seed).public()));
         let offer = Offer { capability: Capability::new("shh", 6), length: 128 };
         let config = NetConfig {
             static_peers: vec![to.node.enode()],
@@ -39,9 +46,19 @@ impl Liar {
         Self { net, events, tasks, peer }
     }
 
-    fn say(&self, code: PacketCode, body: &[u8]) {
+    pub(crate) fn say(&self, code: PacketCode, body: &[u8]) {
         // A link that was cut in the meantime takes nothing.
         let _ = self.net.send(self.peer, 0, code.0, body.to_vec());
+    }
+
+    /// Says it if there is room. Whether there was.
+    pub(crate) fn offer(&self, code: PacketCode, body: Vec<u8>) -> bool {
+        self.net.send(self.peer, 0, code.0, body).is_ok()
+    }
+
+    pub(crate) async fn stop(self) {
+        drop(self.events);
+        let _ = self.tasks.shutdown(LONG).await;
     }
 
     /// Waits until the other side has cut the link.

@@ -7,10 +7,12 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod clock;
 mod company;
 mod hostile;
 mod life;
 mod messages;
+mod rates;
 mod waku;
 
 use std::collections::BTreeMap;
@@ -69,12 +71,16 @@ struct Actor {
 
 impl Actor {
     async fn start(seed: u64, config: NodeConfig) -> Self {
+        Self::start_in(seed, config, &env(seed)).await
+    }
+
+    async fn start_in(seed: u64, config: NodeConfig, env: &Environment) -> Self {
         let tasks = Tasks::new(Handle::current());
         let secret = SecretKey::random(&mut undertone_support::rng(1_000 + seed));
         let public = secret.public();
         let mut keyring = MemoryKeyring::new();
         let me = keyring.insert(secret);
-        let (node, events) = Node::start(config, Arc::new(keyring), &env(seed), &tasks).await.unwrap();
+        let (node, events) = Node::start(config, Arc::new(keyring), env, &tasks).await.unwrap();
         Self { node, events, tasks, me, public }
     }
 
