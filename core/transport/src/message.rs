@@ -1,5 +1,7 @@
 //! What crosses the contract.
 
+use std::fmt;
+
 use undertone_base::{FaultClass, Unix, fixed_bytes};
 use undertone_crypto::{KeyId, PublicKey};
 
@@ -54,7 +56,7 @@ pub enum OpenWith {
 }
 
 /// One payload on its way.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Send {
     /// Repeated in every [`Event::Progress`].
     pub id: SendId,
@@ -70,6 +72,18 @@ pub struct Send {
     pub ephemeral: bool,
     /// When it leaves.
     pub flush: Flush,
+}
+
+/// Without the payload: it may be what a person wrote.
+impl fmt::Debug for Send {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Send")
+            .field("id", &self.id)
+            .field("route", &self.route)
+            .field("to", &self.to)
+            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .finish_non_exhaustive()
+    }
 }
 
 /// When a message leaves.
@@ -185,7 +199,7 @@ pub enum Failure {
 }
 
 /// A payload that arrived, its author proven.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Received {
     /// The route whose listener opened it.
     pub route: Route,
@@ -201,6 +215,18 @@ pub struct Received {
     pub wire_id: WireId,
     /// How it came.
     pub via: Via,
+}
+
+/// Without the payload: it may be what a person wrote.
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received")
+            .field("route", &self.route)
+            .field("author", &self.author)
+            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .field("via", &self.via)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a payload came.

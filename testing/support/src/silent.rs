@@ -31,15 +31,11 @@ pub fn assert_silent(value: &dyn Debug, secrets: &[&[u8]]) -> String {
     compact
 }
 
-/// Numbers end with the comma that all but the last of a list have.
+/// A list may have anything before it and after it.
 fn forms(piece: &[u8]) -> [String; 4] {
-    let each = |format: fn(&u8) -> String| piece.iter().map(format).collect::<String>();
-    [
-        each(|b| format!("{b:02x}")),
-        each(|b| format!(",{b}")),
-        each(|b| format!(",{b:x}")),
-        each(|b| format!(",0x{b:x}")),
-    ]
+    let list = |format: fn(&u8) -> String| piece.iter().map(format).collect::<Vec<_>>().join(",");
+    let hex = piece.iter().map(|b| format!("{b:02x}")).collect();
+    [hex, list(|b| b.to_string()), list(|b| format!("{b:x}")), list(|b| format!("0x{b:x}"))]
 }
 
 #[cfg(test)]

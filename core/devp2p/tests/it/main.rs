@@ -16,3 +16,4 @@ mod node_key;
 mod pair;
 mod properties;
 mod session;
+mod silent;
