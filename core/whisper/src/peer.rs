@@ -55,10 +55,10 @@ pub(crate) struct InFlight {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
-    /// What is said by `shh/6`.
-    whisper: Option<Side>,
+    /// What is said by `shh/6`. In a box, as the other: passes over all peers touch what is behind these alone.
+    whisper: Option<Box<Side>>,
     /// What is said by Waku.
-    waku: Option<Side>,
+    waku: Option<Box<Side>>,
     /// What the peer has, by whichever protocol: it sent it, or it was sent to it.
     pub(crate) known: Slots,
     /// The credit: one packet of envelopes at a time, so that a burst is bundled while the link is busy.
@@ -94,8 +94,8 @@ impl Peer {
             ip: link.ip,
             unread_until: None,
             flush_at: None,
-            whisper: dialects.whisper.then(|| Side::new(now, None)),
-            waku: dialects.waku.map(|version| Side::new(now, Some(version))),
+            whisper: dialects.whisper.then(|| Box::new(Side::new(now, None))),
+            waku: dialects.waku.map(|version| Box::new(Side::new(now, Some(version)))),
             known: Slots::default(),
             in_flight: None,
             queued: false,
@@ -109,26 +109,26 @@ impl Peer {
     }
 
     /// One protocol of the link, if it has it.
-    pub(crate) const fn side(&self, protocol: Protocol) -> Option<&Side> {
+    pub(crate) fn side(&self, protocol: Protocol) -> Option<&Side> {
         match protocol {
-            Protocol::Whisper => self.whisper.as_ref(),
-            Protocol::Waku => self.waku.as_ref(),
+            Protocol::Whisper => self.whisper.as_deref(),
+            Protocol::Waku => self.waku.as_deref(),
         }
     }
 
     /// One protocol of the link, if it has it.
-    pub(crate) const fn side_mut(&mut self, protocol: Protocol) -> Option<&mut Side> {
+    pub(crate) fn side_mut(&mut self, protocol: Protocol) -> Option<&mut Side> {
         match protocol {
-            Protocol::Whisper => self.whisper.as_mut(),
-            Protocol::Waku => self.waku.as_mut(),
+            Protocol::Whisper => self.whisper.as_deref_mut(),
+            Protocol::Waku => self.waku.as_deref_mut(),
         }
     }
 
     /// What the peer said by one protocol, and what it has by any.
     pub(crate) fn offer(&mut self, protocol: Protocol) -> Option<(&mut Side, &mut Slots)> {
         let side = match protocol {
-            Protocol::Whisper => self.whisper.as_mut(),
-            Protocol::Waku => self.waku.as_mut(),
+            Protocol::Whisper => self.whisper.as_deref_mut(),
+            Protocol::Waku => self.waku.as_deref_mut(),
         };
         Some((side?, &mut self.known))
     }
@@ -140,8 +140,8 @@ impl Peer {
 
     /// What the link speaks, preferred first.
     pub(crate) fn sides_mut(&mut self) -> impl Iterator<Item = (Protocol, &mut Side)> {
-        let waku = self.waku.as_mut().map(|side| (Protocol::Waku, side));
-        waku.into_iter().chain(self.whisper.as_mut().map(|side| (Protocol::Whisper, side)))
+        let waku = self.waku.as_deref_mut().map(|side| (Protocol::Waku, side));
+        waku.into_iter().chain(self.whisper.as_deref_mut().map(|side| (Protocol::Whisper, side)))
     }
 
     /// What the peer wants by one protocol, once that handshake is over.

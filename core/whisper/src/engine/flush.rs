@@ -24,6 +24,14 @@ pub enum FlushPolicy {
 impl Whisper {
     /// Every peer may have something to get.
     pub(super) fn wake_all(&mut self, now: Now) {
+        if self.flush == FlushPolicy::Fast {
+            // For every packet of envelopes: one pass, and nothing is looked up.
+            for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.may_wake()) {
+                peer.queued = true;
+                self.queue.push_back(*id);
+            }
+            return;
+        }
         let ids: Vec<_> = self.peers.iter().filter(|(_, peer)| peer.may_wake()).map(|(id, _)| *id).collect();
         for id in ids {
             self.wake(now, id);

@@ -113,6 +113,9 @@ impl Whisper {
     pub(super) fn paced_until(&mut self, now: Now, id: PeerId, protocol: Protocol) -> Option<Mono> {
         let side = self.peers.get_mut(&id)?.side_mut(protocol)?;
         let (packets, bytes) = limits_of(side.wants()?);
+        if (packets, bytes) == (RateLimits::NONE, RateLimits::NONE) {
+            return None;
+        }
         Some(side.pace.ready_at(now.mono, &packets, &bytes)).filter(|at| *at > now.mono)
     }
 
