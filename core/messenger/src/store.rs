@@ -5,6 +5,7 @@
 //! inputs leave the same rows, byte for byte.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Bound;
 
 use undertone_base::StoreError;
@@ -182,9 +183,17 @@ pub trait StoreTx {
 }
 
 /// A store in memory. A clone is a savepoint.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct MemoryStore {
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+}
+
+/// How many rows each table has. Not the rows: some are keys, some are what people said.
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tables = Table::ALL.iter().map(|table| (table.name(), self.count(*table)));
+        f.debug_map().entries(tables.filter(|(_, rows)| *rows > 0)).finish()
+    }
 }
 
 impl MemoryStore {
@@ -299,4 +308,30 @@ pub mod conformance {
 #[cfg(all(test, feature = "testing"))]
 mod tests {
     crate::store_conformance!(super::MemoryStore::new());
+}
+
+#[cfg(test)]
+mod silence {
+    use std::sync::Arc;
+
+    use undertone_crypto::{MemoryKeyring, SecretKey};
+    use undertone_support::{assert_silent, rng};
+
+    use super::{MemoryStore, StoreTx as _, Table};
+    use crate::Messenger;
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let key = SecretKey::random(&mut rng(1));
+        let secret = *key.secret().expose();
+        let mut keyring = MemoryKeyring::new();
+        let id = keyring.insert(key);
+        let messenger = Messenger::new(Arc::new(keyring), id).unwrap();
+        assert!(assert_silent(&messenger, &[&secret]).starts_with("Messenger(PublicKey("));
+        let mut store = MemoryStore::new();
+        store.put(Table::Session, b"name", &secret).unwrap();
+        store.put(Table::Message, b"id", b"what a person wrote").unwrap();
+        let shown = assert_silent(&store, &[&secret, b"what a person wrote"]);
+        assert_eq!(shown, r#"{"message": 1, "session": 1}"#);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod model;
+mod start;
 
 mod over_memory {
     undertone_messenger::messenger_suite!(undertone_transport::memory::MemoryNetwork);
