@@ -2,6 +2,7 @@
 
 mod announce;
 mod bundle;
+mod config;
 mod confirm;
 mod direct;
 mod flush;
@@ -19,9 +20,10 @@ use rand_core::SeedableRng;
 use undertone_base::{Mono, Now, Secret};
 
 use self::announce::Told;
+pub use self::config::{Bridge, Config, Requests, Watch};
 pub use self::confirm::{AckId, Confirm};
 pub use self::flush::FlushPolicy;
-pub use self::io::{Bridge, Config, Event, Fault, Input, Refusal, Requests, Stats, Transmit, Watch};
+pub use self::io::{Event, Fault, Input, Refusal, Stats, Transmit};
 use crate::Topic;
 use crate::dialect::{Protocol, Protocols};
 use crate::envelope::{Envelope, EnvelopeHash};
