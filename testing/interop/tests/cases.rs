@@ -1,15 +1,19 @@
 //! The cases. What each shows is its name; `docs/interop.md` keeps the last results.
 
+mod bad;
 mod burst;
 mod codes;
 mod company;
+mod direct;
 mod discovery;
 mod envelopes;
 mod ethereumjs;
+mod light;
 mod links;
 mod payload;
 mod relay;
 mod status;
+mod statusd;
 
 use anyhow::Result;
 
@@ -37,6 +41,14 @@ pub(crate) fn all() -> Vec<Case> {
             sizes_to_geth, sizes_from_geth, unsigned_from_geth;
         Geth relay: relay_between_two_geths, a_late_geth_gets_the_whole_pool;
         Geth burst: five_thousand_to_geth, five_thousand_from_geth, five_thousand_between_two_geths;
+        Geth direct: geth_posts_to_us_alone, we_post_to_geth_alone;
+        Geth light: geth_as_a_light_client, two_light_nodes_part, our_light_node_forwards_nothing;
+        Geth bad: what_geth_drops_a_peer_for, liars_do_not_cost_us_geth, geth_changes_its_mind,
+            geth_sends_more_than_a_packet;
+        Statusd statusd: whisper_with_statusd, waku_v1_with_statusd, waku_v0_with_statusd,
+            both_on_one_link_with_statusd, statusd_names_its_topics, statusd_asks_by_bloom, we_name_our_topics,
+            we_ask_by_bloom, statusd_changes_its_pow, statusd_confirms, direct_with_statusd,
+            statusd_between_two_of_ours, geth_and_statusd_meet_through_us;
         EthereumJs ethereumjs: we_dial_ethereumjs, ethereumjs_dials_us, capabilities_are_ordered_alike,
             messages_to_and_from_ethereumjs, pings_keep_the_link_with_ethereumjs, ethereumjs_says_goodbye,
             ethereumjs_takes_our_goodbyes, ethereumjs_takes_our_refusal, ethereumjs_ends_links_for_its_reasons,

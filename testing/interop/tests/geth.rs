@@ -1,6 +1,5 @@
 //! A go-ethereum 1.9.7 with Whisper, as a child process on loopback.
 
-use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -15,6 +14,8 @@ use undertone_crypto::{PublicKey, SecretKey};
 use undertone_devp2p::Enode;
 use undertone_whisper::Topic;
 
+pub(crate) use crate::rpc::hex;
+use crate::rpc::{Rpc, free_port};
 use crate::text;
 
 /// Names the program.
@@ -28,9 +29,6 @@ const START: Duration = Duration::from_secs(60);
 
 /// How often others may take the ports that were free.
 const PORTS_TAKEN: usize = 5;
-
-/// How long one call may take; a batch of posts costs geth a second or two.
-const CALL: Duration = Duration::from_secs(60);
 
 /// The program, when the variable names one.
 pub(crate) fn program() -> Option<PathBuf> {
@@ -64,7 +62,7 @@ pub(crate) struct Geth {
     home: TempDir,
     ports: (u16, u16),
     setup: Setup,
-    agent: ureq::Agent,
+    rpc: Rpc,
     /// Dialable.
     pub(crate) enode: Enode,
     /// What it says that it is.
@@ -82,7 +80,6 @@ impl Geth {
         let home = tempfile::tempdir()?;
         let ports = (free_port()?, free_port()?);
         let child = spawn(&home, ports, &setup)?;
-        let config = ureq::Agent::config_builder().timeout_global(Some(CALL)).build();
         // Until it answered, the key is anybody's.
         let enode = Enode::new(
             SecretKey::from_secret(Secret::new([1; 32]))?.public(),
@@ -92,14 +89,15 @@ impl Geth {
                 udp: 0,
             },
         );
-        let agent = ureq::Agent::new_with_config(config);
-        let mut geth = Self { child, home, ports, setup, agent, enode, version: String::new() };
+        let rpc = Rpc::at(ports.1);
+        let mut geth = Self { child, home, ports, setup, rpc, enode, version: String::new() };
         // A port that is free when we look can be somebody's when geth does.
         for _ in 0..PORTS_TAKEN {
             if geth.await_answer()? {
                 return Ok(geth);
             }
             geth.ports = (free_port()?, free_port()?);
+            geth.rpc = Rpc::at(geth.ports.1);
             geth.child = spawn(&geth.home, geth.ports, &geth.setup)?;
         }
         bail!("geth does not start: {:?}", geth.log(&["Fatal"])?)
@@ -161,32 +159,12 @@ impl Geth {
 
     /// One JSON-RPC call.
     pub(crate) fn call(&self, method: &str, params: Value) -> Result<Value> {
-        let mut answer = self.http(&request(1, method, params))?;
-        if let Some(error) = answer.get("error") {
-            bail!("{method}: {error}");
-        }
-        Ok(answer["result"].take())
+        self.rpc.call(method, params)
     }
 
     /// The same call with each of these parameters, in one request; the results in their order.
     pub(crate) fn calls(&self, method: &str, params: Vec<Value>) -> Result<Vec<Value>> {
-        let count = params.len();
-        let all: Value = (1..).zip(params).map(|(id, params)| request(id, method, params)).collect();
-        let Value::Array(answers) = self.http(&all)? else { bail!("{method}: no list of answers") };
-        ensure!(answers.len() == count, "{method}: {} answers to {count} calls", answers.len());
-        let result = |mut answer: Value| match answer.get("error") {
-            Some(error) => bail!("{method}: {error}"),
-            None => Ok(answer["result"].take()),
-        };
-        answers.into_iter().map(result).collect()
-    }
-
-    fn http(&self, body: &Value) -> Result<Value> {
-        let url = format!("http://127.0.0.1:{}", self.ports.1);
-        let mut answer =
-            self.agent.post(url).header("content-type", "application/json").send(body.to_string())?;
-        let answer = answer.body_mut().with_config().limit(256 * 1024 * 1024).read_to_string()?;
-        Ok(serde_json::from_str(&answer)?)
+        self.rpc.calls(method, params)
     }
 
     /// Has geth dial a node.
@@ -242,6 +220,15 @@ impl Geth {
         Ok(Filter { geth: self, id })
     }
 
+    /// The same from direct messages too.
+    pub(crate) fn direct_filter(&self, key: &Value, topic: Topic, author: &PublicKey) -> Result<Filter<'_>> {
+        let criteria = json!({
+            "symKeyID": key, "topics": [topic.to_string()], "sig": author.to_hex(), "allowP2P": true,
+        });
+        let id = self.call("shh_newMessageFilter", json!([criteria]))?;
+        Ok(Filter { geth: self, id })
+    }
+
     /// Seals and sends; gives the hash of the envelope.
     pub(crate) fn post(&self, message: Value) -> Result<String> {
         Ok(text(&self.call("shh_post", json!([message]))?)?.to_owned())
@@ -287,15 +274,6 @@ impl Filter<'_> {
     }
 }
 
-/// `0x` and lower-case digits, as geth writes bytes.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const_hex::encode_prefixed(bytes)
-}
-
-fn request(id: u64, method: &str, params: Value) -> Value {
-    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
-}
-
 fn spawn(home: &TempDir, (port, rpc): (u16, u16), setup: &Setup) -> Result<Child> {
     let log = std::fs::File::options().create(true).append(true).open(home.path().join("log"))?;
     let mut command = Command::new(program().context(VARIABLE)?);
@@ -327,16 +305,4 @@ fn spawn(home: &TempDir, (port, rpc): (u16, u16), setup: &Setup) -> Result<Child
         command.arg("--nodekey").arg(file);
     }
     command.spawn().context("start geth")
-}
-
-/// A port that is free for TCP and UDP.
-fn free_port() -> Result<u16> {
-    for _ in 0..100 {
-        let tcp = TcpListener::bind("127.0.0.1:0")?;
-        let port = tcp.local_addr()?.port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    bail!("no port is free for TCP and UDP")
 }

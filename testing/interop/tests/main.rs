@@ -8,9 +8,12 @@ mod compare;
 mod disc;
 mod geth;
 mod js;
+mod made;
 mod names;
 mod ours;
 mod payload;
+mod rpc;
+mod statusd;
 mod tap;
 mod wire;
 
@@ -34,17 +37,19 @@ const THREADS: usize = 2;
 enum Peer {
     EthereumJs,
     Geth,
+    Statusd,
     WakuPayload,
 }
 
 impl Peer {
-    const ALL: [Self; 3] = [Self::Geth, Self::EthereumJs, Self::WakuPayload];
+    const ALL: [Self; 4] = [Self::Geth, Self::Statusd, Self::EthereumJs, Self::WakuPayload];
 
     /// The variable that gives it.
     const fn variable(self) -> &'static str {
         match self {
             Self::EthereumJs => js::PACKAGE.variable,
             Self::Geth => geth::VARIABLE,
+            Self::Statusd => statusd::VARIABLE,
             Self::WakuPayload => payload::PACKAGE.variable,
         }
     }
@@ -54,6 +59,9 @@ impl Peer {
         match self {
             Self::EthereumJs => missing(js::PACKAGE),
             Self::Geth => geth::program().is_none().then(|| format!("{} is not set", geth::VARIABLE)),
+            Self::Statusd => {
+                statusd::program().is_none().then(|| format!("{} is not set", statusd::VARIABLE))
+            }
             Self::WakuPayload => missing(payload::PACKAGE),
         }
     }

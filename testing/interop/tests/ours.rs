@@ -15,7 +15,8 @@ use undertone_node::{Node, NodeConfig, NodeEvent, Role};
 use undertone_runtime::{Environment, Tasks};
 use undertone_support::until;
 use undertone_transport::{Command, Event, Flush, Listen, OpenWith, Progress, Received, Route, Send, SendId};
-use undertone_whisper::{Envelope, Report};
+use undertone_whisper::wire::waku;
+use undertone_whisper::{Envelope, Pow, Protocol, Report, Stats};
 
 use crate::{DEADLINE, hash_text};
 
@@ -159,6 +160,68 @@ impl Ours {
             flush: Flush::Fast,
         }))?;
         Ok(id)
+    }
+
+    /// What its privacy layer counted.
+    pub(crate) fn stats(&self) -> Result<Stats> {
+        Ok(self.runtime.block_on(self.node.envelope_stats())?)
+    }
+
+    /// What a peer announced by one protocol, if it has.
+    pub(crate) fn wishes(&self, key: &PublicKey, protocol: Protocol) -> Result<Option<waku::Status>> {
+        let all = self.runtime.block_on(self.node.peer_wishes())?;
+        let peer = all.into_iter().find(|peer| peer.key == *key);
+        Ok(peer.and_then(|peer| match protocol {
+            Protocol::Whisper => peer.whisper,
+            Protocol::Waku => peer.waku,
+        }))
+    }
+
+    /// Waits until a peer has announced what is right.
+    pub(crate) fn await_wishes(
+        &self,
+        key: &PublicKey,
+        protocol: Protocol,
+        right: impl Fn(&waku::Status) -> bool,
+    ) -> Result<waku::Status> {
+        let mut last = None;
+        until(DEADLINE, || {
+            last = self.wishes(key, protocol).ok().flatten();
+            last.as_ref().is_some_and(&right)
+        });
+        last.filter(right).with_context(|| format!("it announced {:?}", self.wishes(key, protocol)))
+    }
+
+    /// Takes direct envelopes of a peer, or does not any more.
+    pub(crate) fn trust(&self, key: &PublicKey, trusted: bool) -> Result<()> {
+        let connected = if trusted {
+            self.runtime.block_on(self.node.take_direct_from(*key))?
+        } else {
+            self.runtime.block_on(self.node.take_none_from(*key))?
+        };
+        ensure!(connected, "it is not connected");
+        Ok(())
+    }
+
+    /// Hands envelopes to one peer.
+    pub(crate) fn send_direct(&self, key: &PublicKey, envelopes: Vec<Envelope>) -> Result<()> {
+        ensure!(self.runtime.block_on(self.node.send_direct(*key, envelopes))?, "it is not connected");
+        Ok(())
+    }
+
+    /// Asks for another proof of work.
+    pub(crate) fn set_min_pow(&self, pow: Pow) -> Result<()> {
+        Ok(self.runtime.block_on(self.node.set_min_pow(pow))?)
+    }
+
+    /// Whether the envelope of this hash has come from a peer.
+    pub(crate) fn carried(&self, hash: &str) -> bool {
+        self.heard().carried.contains_key(hash)
+    }
+
+    /// Whether a peer took this send.
+    pub(crate) fn is_relayed(&self, id: SendId) -> bool {
+        self.heard().progress.get(&id).is_some_and(|all| all.last() == Some(&Progress::Relayed))
     }
 
     /// How many sends a peer took.
