@@ -11,6 +11,9 @@ use crate::{Actor, LONG, lab, person, relay};
 const V0: &[WakuVersion] = &[WakuVersion::V0];
 const BOTH: &[WakuVersion] = &[WakuVersion::V0, WakuVersion::V1];
 
+/// What each end offers, and what the link has.
+type Case = (Protocols, &'static [WakuVersion], Protocols, &'static [WakuVersion], &'static [&'static str]);
+
 fn speaking(mut config: NodeConfig, protocols: Protocols, versions: &[WakuVersion]) -> NodeConfig {
     config.protocols = protocols;
     config.waku_versions = versions.to_vec();
@@ -25,7 +28,7 @@ fn shared(actor: &Actor) -> Vec<String> {
 /// Every pair of offers that has something in common: the link has the highest version of each, and a message crosses it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_pair_of_offers_carries_a_message() {
-    let cases: [(Protocols, &[WakuVersion], Protocols, &[WakuVersion], &[&str]); 6] = [
+    let cases: [Case; 6] = [
         (Protocols::WAKU, BOTH, Protocols::WAKU, BOTH, &["waku/1"]),
         (Protocols::WAKU, V0, Protocols::WAKU, BOTH, &["waku/0"]),
         (Protocols::WAKU, BOTH, Protocols::WAKU, V0, &["waku/0"]),

@@ -55,13 +55,14 @@ pub(super) fn what_geth_drops_a_peer_for() -> Result<()> {
         wire.stop()?;
     }
     let borne = [
-        ("made 9 s ahead", make(Times { sent: 9, ttl: 60 }, PAID)?, true),
-        ("expired 10 s ago", make(Times { sent: -60, ttl: 50 }, PAID)?, false),
+        ("made 9 s ahead", Times { sent: 9, ttl: 60 }, PAID, true),
+        ("expired 5 s ago", Times { sent: -60, ttl: 55 }, PAID, false),
         // For this second alone it is alive, and its work is infinite.
-        ("without life", make(Times { sent: 1, ttl: 0 }, Work::Unpaid)?, false),
+        ("without life", Times { sent: 1, ttl: 0 }, Work::Unpaid, false),
     ];
-    for (what, envelope, shown) in borne {
+    for (what, times, work, shown) in borne {
         let wire = linked(&geth)?;
+        let envelope = make(times, work)?;
         raw(&wire, messages, packet(&[&envelope]))?;
         let last = make(FRESH, PAID)?;
         raw(&wire, messages, packet(&[&last]))?;
@@ -225,7 +226,8 @@ fn linked(geth: &Geth) -> Result<Wire> {
 
 /// Past the machine, which would not send it.
 fn raw(wire: &Wire, code: u64, body: Vec<u8>) -> Result<()> {
-    let peer = wire.net().peers().first().context("a peer")?.peer;
+    let peers = wire.net().peers();
+    let peer = peers.first().with_context(|| format!("no peer: {:?}", wire.ends()))?.peer;
     Ok(wire.net().send(peer, 0, code, body)?)
 }
 
