@@ -1,6 +1,6 @@
 //! Ten installed filters beside ten thousand on the same traffic: packets of 64 envelopes of 400 B through the gossip
 //! machine, of which one in eight is for somebody here, is opened and read.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a bench")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, missing_docs, reason = "a bench")]
 
 use std::sync::Arc;
 

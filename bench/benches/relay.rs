@@ -1,6 +1,6 @@
 //! Row B1 from inside: what an envelope costs the gossip machine alone, taken in and refused for each reason, by either
 //! protocol, in packets of 64.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a bench")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, missing_docs, reason = "a bench")]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use undertone_base::{Mono, Now, Unix};
