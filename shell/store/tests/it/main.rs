@@ -5,5 +5,6 @@ mod common;
 mod conformance;
 mod crash;
 mod opening;
+mod silent;
 mod talk;
 mod writing;

@@ -10,7 +10,9 @@
 
 mod bot;
 mod killed;
+mod memory;
 mod pressure;
+mod silent;
 mod talk;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
