@@ -187,19 +187,23 @@ impl Secrets {
 
 /// Finds needles of [`HALF`] bytes.
 struct Search<'a> {
-    /// Whether any needle begins with these two bytes.
+    /// Whether any needle begins with these three bytes.
     begins: Vec<bool>,
     kinds: BTreeMap<&'a [u8], &'static str>,
     found: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
+fn beginning(bytes: &[u8]) -> usize {
+    usize::from(bytes[0]) | usize::from(bytes[1]) << 8 | usize::from(bytes[2]) << 16
+}
+
 impl<'a> Search<'a> {
     fn new(secrets: &'a Secrets) -> Self {
-        let mut begins = vec![false; 1 << 16];
+        let mut begins = vec![false; 1 << 24];
         let mut kinds = BTreeMap::new();
         for (kind, needles) in &secrets.0 {
             for needle in needles {
-                begins[usize::from(u16::from_le_bytes([needle[0], needle[1]]))] = true;
+                begins[beginning(needle)] = true;
                 kinds.insert(needle.as_slice(), *kind);
             }
         }
@@ -208,7 +212,7 @@ impl<'a> Search<'a> {
 
     fn look(&mut self, at: &str, bytes: &[u8]) {
         for (offset, window) in bytes.windows(HALF).enumerate() {
-            if self.begins[usize::from(u16::from_le_bytes([window[0], window[1]]))]
+            if self.begins[beginning(window)]
                 && let Some(kind) = self.kinds.get(window)
             {
                 self.found.entry(kind).or_default().insert(format!("{at} + {offset:#x}"));
