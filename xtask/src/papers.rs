@@ -19,7 +19,15 @@ pub(crate) fn check(root: &Path, packages: &[cargo::Package], faults: &mut Vec<S
     let tests = test_names(root)?;
     status(&tree::read(&root.join("docs/status.md"))?, &tests, faults);
     checks(&tree::read(&root.join("docs/protocol/checks.md"))?, &tests, &codes(root)?, faults);
+    privacy(&tree::read(&root.join("docs/protocol/privacy.md"))?, &tests, faults);
     links(root, faults)
+}
+
+/// Every test that a table of the chapter on privacy names exists.
+fn privacy(text: &str, tests: &BTreeSet<String>, faults: &mut Vec<String>) {
+    for cell in rows(text).into_iter().flatten() {
+        missing("docs/protocol/privacy.md", cell, tests, faults);
+    }
 }
 
 /// ARCHITECTURE.md names every crate by its folder, and no folder that is no crate.

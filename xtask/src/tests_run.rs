@@ -114,6 +114,9 @@ pub(crate) fn sim(args: &[&str]) -> Result<()> {
 const MILLIONS: &[&str] =
     &["test", "--release", "-p", "undertone-devp2p", "-p", "undertone-discovery", "--", "--ignored"];
 
+/// The scenarios that take minutes, a day of a hundred nodes among them.
+const LARGE: &[&str] = &["run", "--profile", "sim", "-p", "undertone-sim", "--", "--large"];
+
 /// `cargo xtask soak`: the same tests with larger counts, and those that only it runs.
 pub(crate) fn soak(factor: &str) -> Result<()> {
     /// Cases of one proptest property when nothing else is asked for.
@@ -124,7 +127,7 @@ pub(crate) fn soak(factor: &str) -> Result<()> {
     let start = Instant::now();
     let mut counts = Counts::default();
     let mut ok = true;
-    for args in [&["test", "--workspace", "--no-fail-fast"][..], MILLIONS, crate::ci::FUZZ] {
+    for args in [&["test", "--workspace", "--no-fail-fast"][..], MILLIONS, crate::ci::FUZZ, LARGE] {
         let mut command = cargo::command(args)?;
         command.env("PROPTEST_CASES", &cases).env("UNDERTONE_SOAK", factor.to_string());
         let outcome = watch(&mut command)?;
