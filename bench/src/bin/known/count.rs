@@ -42,7 +42,9 @@ impl<T: StoreTx> StoreTx for Counting<'_, T> {
 
     fn scan(&self, table: Table, keys: Keys<'_>, order: Order, limit: usize) -> Result<Vec<Row>, StoreError> {
         let rows = self.below.scan(table, keys, order, limit)?;
-        self.note(table, rows.len().max(1));
+        if !rows.is_empty() {
+            self.note(table, rows.len());
+        }
         Ok(rows)
     }
 }

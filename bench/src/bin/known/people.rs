@@ -11,7 +11,7 @@ use undertone_crypto::{MemoryKeyring, PublicKey, SecretKey};
 use undertone_messenger::store::MemoryStore;
 use undertone_messenger::{ChatId, Command, Effect, Fault, Input, Messenger};
 use undertone_store::Database;
-use undertone_transport::{Event, Received, Send, Via, WireId};
+use undertone_transport::{Event, Progress, Received, Send, Via, WireId};
 
 /// The time of everything.
 pub(crate) const NOW: Now = Now { mono: Mono::ZERO, unix: Unix::from_secs(1_600_000_000) };
@@ -50,8 +50,17 @@ impl Myself {
             next += BATCH;
             database.transact(|tx| {
                 for letter in letters {
+                    // Chats of strangers are bounded far below; these are people to whom we wrote first.
+                    let chat = ChatId::OneToOne(letter.author);
+                    let first = Command::Send { chat, text: "Good day".to_owned() };
+                    let mut out = self.messenger.step(tx, NOW, &mut own, Input::Command(first))?;
                     let input = Input::Transport(Event::Received(Box::new(letter)));
-                    self.messenger.step(tx, NOW, &mut own, input)?;
+                    out.extend(self.messenger.step(tx, NOW, &mut own, input)?);
+                    // All of it leaves, so that nothing waits in the outbox.
+                    for Send { id, .. } in sends(out) {
+                        let taken = Event::Progress { id, progress: Progress::Relayed };
+                        self.messenger.step(tx, NOW, &mut own, Input::Transport(taken))?;
+                    }
                 }
                 Ok::<_, Fault>(())
             })?;
