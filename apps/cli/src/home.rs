@@ -1,6 +1,6 @@
 //! Data directories and whose they are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use undertone::{Account, Accounts, AccountsError};
@@ -90,9 +90,27 @@ pub(crate) fn find(accounts: &Accounts, global: &Global) -> Result<Account> {
 /// Reads all of stdin as text, without what surrounds it.
 pub(crate) fn stdin_text() -> Result<zeroize::Zeroizing<String>> {
     use std::io::Read;
-    let mut text = zeroize::Zeroizing::new(String::new());
-    std::io::stdin().take(64 * 1024).read_to_string(&mut text).context("read stdin")?;
+    use std::os::fd::AsFd;
+    /// Longest text in bytes: far above any phrase.
+    const MAX: usize = 64 * 1024;
+    // Read past the buffer of the standard library, into a string that never grows: no copy is left behind.
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(MAX + 1));
+    let stdin = std::fs::File::from(std::io::stdin().as_fd().try_clone_to_owned().context("read stdin")?);
+    stdin.take(MAX as u64).read_to_string(&mut text).context("read stdin")?;
     Ok(text)
+}
+
+/// A key file. What is larger than any is not read, a device without end neither.
+pub(crate) fn small_file(path: &Path) -> Result<Vec<u8>> {
+    use std::io::Read;
+    /// Bytes of a key file at most, as where accounts are kept.
+    const MAX: u64 = 64 * 1024;
+    let about = || path.display().to_string();
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).with_context(about)?;
+    file.take(MAX + 1).read_to_end(&mut bytes).with_context(about)?;
+    anyhow::ensure!(bytes.len() as u64 <= MAX, "{} is no key file: it has more than {MAX} bytes", about());
+    Ok(bytes)
 }
 
 /// Ends the tasks in order; says what did not end by itself.

@@ -16,7 +16,7 @@ pub struct Reading {
     pub valid: bool,
 }
 
-/// What the eight word lists make of a text. Holds positions, never words.
+/// What the word lists make of a text. Holds positions, never words.
 ///
 /// ```
 /// use undertone_account::{Diagnosis, Language};
@@ -88,6 +88,9 @@ impl Language {
             Self::Japanese => "Japanese",
             Self::Italian => "Italian",
             Self::Russian => "Russian",
+            Self::Korean => "Korean",
+            Self::Czech => "Czech",
+            Self::Portuguese => "Portuguese",
         }
     }
 

@@ -1,8 +1,8 @@
-//! The eight word lists.
+//! The ten word lists of BIP39, and Status's Russian one.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// A word list, numbered as Status numbers them (`identity.md` 1.1).
+/// A word list. The first eight are those that Status has, numbered as Status numbers them (`identity.md` 1.1).
 ///
 /// The language is not part of the seed: the same words give the same account whichever list they were
 /// found in.
@@ -24,11 +24,17 @@ pub enum Language {
     Italian,
     /// Status's own list, not an official one of BIP39.
     Russian,
+    /// Korean.
+    Korean,
+    /// Czech.
+    Czech,
+    /// Portuguese.
+    Portuguese,
 }
 
 impl Language {
     /// All lists in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::English,
         Self::ChineseSimplified,
         Self::ChineseTraditional,
@@ -37,9 +43,12 @@ impl Language {
         Self::Japanese,
         Self::Italian,
         Self::Russian,
+        Self::Korean,
+        Self::Czech,
+        Self::Portuguese,
     ];
 
-    /// Status's number of the list, 0..=7.
+    /// Status's number of the list, 0..=7; 8 to 10 are ours, for the lists that Status has not.
     pub const fn id(self) -> u8 {
         self as u8
     }
@@ -82,6 +91,9 @@ impl Language {
             Self::Spanish => bip39::Language::Spanish,
             Self::Japanese => bip39::Language::Japanese,
             Self::Italian => bip39::Language::Italian,
+            Self::Korean => bip39::Language::Korean,
+            Self::Czech => bip39::Language::Czech,
+            Self::Portuguese => bip39::Language::Portuguese,
             Self::Russian => return None,
         })
     }

@@ -127,7 +127,7 @@ impl Mnemonic {
         }
     }
 
-    /// Reads what a person typed, in any of the eight lists: trimmed, blanks collapsed, lower-cased.
+    /// Reads what a person typed, in any of the lists: trimmed, blanks collapsed, lower-cased.
     ///
     /// # Errors
     /// [`MnemonicError::WordCount`], [`MnemonicError::UnknownWord`], [`MnemonicError::Checksum`],

@@ -61,8 +61,15 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         }
     }
 
-    /// A chat that a stranger opens, to be written by the caller; `None` when there are too many of those.
+    /// A chat that somebody else opens, to be written by the caller; `None` when there are too many of strangers. Whom
+    /// we have added is none.
     pub(crate) fn chat_of_stranger(&mut self, id: &ChatId) -> Result<Option<Chat>, Fault> {
+        if let ChatId::OneToOne(peer) = id
+            && self.contact(peer)?.is_some_and(|row| row.added)
+        {
+            self.listen_to(id)?;
+            return Ok(Some(Chat::new(id.clone())));
+        }
         if self.state.strangers >= MAX_STRANGER_CHATS {
             return Ok(None);
         }

@@ -48,7 +48,11 @@ pub(super) async fn make(
     let about = || format!("write {}", file.display());
     let mut out =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).with_context(about)?;
-    out.write_all(&bytes).and_then(|()| out.sync_all()).with_context(about)?;
+    if let Err(error) = out.write_all(&bytes).and_then(|()| out.sync_all()) {
+        // A part of a backup is none, and would be in the way of the next.
+        let _ = std::fs::remove_file(file);
+        return Err(error).with_context(about);
+    }
     if ui.json {
         ui.object(&json!({ "file": file, "bytes": bytes.len(), "address": account.address.to_string() }));
     } else {

@@ -33,7 +33,7 @@ pub(crate) async fn run(global: &Global, command: AccountCommand, ui: &Ui) -> Re
                 ImportKind::PrivateKey => ChatKey::new(SecretKey::from_hex(home::stdin_text()?.trim())?),
                 ImportKind::Keystore => {
                     let file = file.context("--file is required with --from keystore")?;
-                    let text = std::fs::read(&file).with_context(|| file.display().to_string())?;
+                    let text = home::small_file(&file)?;
                     from_keystore(global, &text, ui)?
                 }
             };

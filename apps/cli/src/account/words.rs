@@ -120,7 +120,7 @@ fn explain(text: &str, error: MnemonicError) -> Result<String> {
     let word = |position: usize| typed.get(position.saturating_sub(1)).copied().unwrap_or_default();
     let closest = found.closest();
     let [first, ..] = closest else {
-        return Ok("none of these words is in any of the eight word lists".to_owned());
+        return Ok("none of these words is in any of the word lists".to_owned());
     };
     if error == MnemonicError::Checksum {
         let last = typed.len();
@@ -182,5 +182,8 @@ const fn list(list: WordList) -> Language {
         WordList::Japanese => Language::Japanese,
         WordList::Italian => Language::Italian,
         WordList::Russian => Language::Russian,
+        WordList::Korean => Language::Korean,
+        WordList::Czech => Language::Czech,
+        WordList::Portuguese => Language::Portuguese,
     }
 }

@@ -20,7 +20,7 @@ pub(crate) enum AccountCommand {
     },
     /// Import an account from its words, a private key or a keystore file; secrets are read from stdin
     ///
-    /// Words may be of any of the eight lists and lengths; which list it is shows by itself.
+    /// Words may be of any list of BIP39 or Status and of any length; which list it is shows by itself.
     Import {
         /// What is given on stdin
         #[arg(long, value_enum, default_value_t = ImportKind::Words)]
@@ -104,4 +104,7 @@ pub(crate) enum WordList {
     Japanese,
     Italian,
     Russian,
+    Korean,
+    Czech,
+    Portuguese,
 }

@@ -129,7 +129,7 @@ pub(crate) struct ReachArgs {
 }
 
 /// The node's key.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone)]
 pub(crate) struct KeyArgs {
     /// The node's private key, a file of 64 hexadecimal digits [default: nodekey in the data directory]
     #[arg(long, value_name = "FILE", conflicts_with = "nodekeyhex")]
@@ -137,6 +137,13 @@ pub(crate) struct KeyArgs {
     /// The node's private key, for tests: it is visible to every user of this machine
     #[arg(long, value_name = "HEX")]
     pub(crate) nodekeyhex: Option<String>,
+}
+
+impl std::fmt::Debug for KeyArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let hex = self.nodekeyhex.as_ref().map(|_| "…");
+        f.debug_struct("KeyArgs").field("nodekey", &self.nodekey).field("nodekeyhex", &hex).finish()
+    }
 }
 
 #[derive(Args, Debug)]

@@ -171,7 +171,7 @@ fn nothing_is_shown_when_something_is_missing() {
     assert!(listed.err.contains("undertone account new"), "{}", listed.err);
 }
 
-/// Lists with accents, without spaces and of Status's own; all eight and every length are in the tests of the crate.
+/// Lists with accents, without spaces and of Status's own; all lists and every length are in the tests of the crate.
 #[test]
 fn words_of_other_languages_and_lengths_are_imported() {
     use undertone_account::{Language, WordCount};
@@ -182,6 +182,7 @@ fn words_of_other_languages_and_lengths_are_imported() {
         (Language::Spanish, WordCount::Fifteen),
         (Language::Japanese, WordCount::TwentyFour),
         (Language::Russian, WordCount::TwentyOne),
+        (Language::Korean, WordCount::Eighteen),
     ];
     for (language, count) in cases {
         let phrase = Mnemonic::generate(count, language, &mut undertone_support::rng(language.id().into()));

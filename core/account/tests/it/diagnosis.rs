@@ -21,7 +21,7 @@ fn every_language_and_length_is_recognised() {
             cases += 1;
         }
     }
-    assert_eq!(cases, 40);
+    assert_eq!(cases, 55);
 }
 
 #[test]

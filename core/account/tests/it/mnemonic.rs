@@ -5,6 +5,7 @@ use undertone_account::{ExtendedKey, Language, Mnemonic, MnemonicError, WordCoun
 use undertone_crypto::hash::sha256;
 use undertone_support::rng;
 use undertone_vectors::{hex, hex_n, load};
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::{list, text};
 
@@ -34,6 +35,18 @@ fn the_eight_lists_are_those_of_status() {
             hex_n(&file["sha256_of_newline_joined"][name]),
             "{name}"
         );
+    }
+}
+
+/// BIP39 has three more, which Status never had.
+#[test]
+fn the_official_lists_are_all_there() {
+    for language in [Language::Korean, Language::Czech, Language::Portuguese] {
+        let words: std::collections::BTreeSet<_> = language.words().collect();
+        assert_eq!(words.len(), 2048, "{language:?}");
+        let phrase = Mnemonic::from_entropy(&[0xa5; 32], language).unwrap();
+        let composed: String = phrase.expose_words().nfc().collect();
+        assert_eq!(Mnemonic::parse(&composed).unwrap().expose_words(), phrase.expose_words());
     }
 }
 

@@ -34,6 +34,17 @@ fn one_stranger_too_many_is_refused_until_there_is_room() {
 }
 
 #[test]
+fn whom_we_have_added_is_no_stranger_however_many_there_are() {
+    let (mut bob, mut carol) = (Side::new(0xb2), Side::new(0xc3));
+    let (_, send) = carol.say(&ChatId::OneToOne(bob.key()), "hi");
+    bob.command(Command::AddContact { peer: carol.key(), nickname: None });
+    set(&mut bob, |state| state.strangers = MAX_STRANGER_CHATS);
+    let arrival = bob.arrival(carol.key(), &send);
+    assert_eq!(messages(&bob.receive(arrival)).len(), 1);
+    assert_eq!(bob.singletons().strangers, MAX_STRANGER_CHATS);
+}
+
+#[test]
 fn devices_of_people_beyond_the_limit_are_not_kept_but_their_words_are() {
     let (mut bob, mut carol) = (Side::new(0xb2), Side::new(0xc3));
     bob.command(Command::Open(lab()));
