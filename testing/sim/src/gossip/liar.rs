@@ -41,7 +41,7 @@ pub enum Attack {
     Future,
     /// Large envelopes on the one topic that everybody listens to.
     Huge,
-    /// Reads [`SLOW_KIB`] a second.
+    /// Reads `SLOW_KIB` KiB a second.
     Slow,
     /// Packets of one byte: empty lists, codes that mean nothing, and on every other link lists that are none.
     Tiny,
