@@ -1,5 +1,5 @@
-//! Rows B3 and B1: permutations on one core with each set of instructions that the processor has, as a search for a
-//! nonce uses them, and the hashes of a packet of envelopes.
+//! Rows B3 and B1: attempts at a nonce, of one permutation each, on one core with each set of instructions that the
+//! processor has, and the hashes of a packet of envelopes.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench")]
 
 use std::hint::black_box;
@@ -17,8 +17,8 @@ fn backends() -> impl Iterator<Item = (&'static str, Backend)> {
     named.chain([("best", Backend::best())])
 }
 
-fn permutations(c: &mut Criterion) {
-    let mut group = c.benchmark_group("B3 lanes, permutations");
+fn attempts(c: &mut Criterion) {
+    let mut group = c.benchmark_group("B3 lanes, attempts of one block");
     group.throughput(Throughput::Elements(4_000));
     for (name, backend) in backends() {
         let search = Search::with_backend(&[7; 20], backend);
@@ -46,5 +46,5 @@ fn packet(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(name = benches; config = undertone_bench::criterion(); targets = permutations, packet);
+criterion_group!(name = benches; config = undertone_bench::criterion(); targets = attempts, packet);
 criterion_main!(benches);

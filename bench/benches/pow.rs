@@ -1,12 +1,13 @@
 //! Row B3: attempts at a proof of work on one core: as they are made, in the widest lanes that the processor has; one
-//! and two at a time behind the same midstate, as without AVX2 on other processors and on x86-64; and as the originals make them, who hash all of the envelope for each attempt.
+//! state at a time, with the processor's instructions for bits and without them; two in SSE2; the library's hasher
+//! behind a midstate; and as the originals make them, who hash all of the envelope for each attempt.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench")]
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use undertone_bench::random_bytes;
-use undertone_crypto::keccak256;
+use undertone_crypto::{Keccak, keccak256};
 use undertone_lanes::{Backend, Search as NonceSearch};
 use undertone_whisper::pow::{Search, SearchStep, leading_zeros, ratio};
 use undertone_whisper::{Header, Pow, Topic};
@@ -22,10 +23,12 @@ fn attempts(c: &mut Criterion) {
         let data = random_bytes(size);
         group.throughput(Throughput::Elements(1_000));
         group.bench_function("lanes", |b| lanes(b, &data));
-        group.bench_function("one at a time", |b| with(b, &data, Backend::PORTABLE));
+        group.bench_function("one state at a time", |b| with(b, &data, Backend::one_lane()));
+        group.bench_function("one state at a time, anywhere", |b| with(b, &data, Backend::PORTABLE));
         if let Some(backend) = Backend::named("sse2") {
-            group.bench_function("two at a time", |b| with(b, &data, backend));
+            group.bench_function("two states at a time", |b| with(b, &data, backend));
         }
+        group.bench_function("sha3 behind a midstate", |b| midstate(b, &data));
         group.throughput(Throughput::Elements(whole));
         group.bench_function("whole envelope", |b| naive(b, &data, whole));
         group.finish();
@@ -51,6 +54,20 @@ fn with(b: &mut criterion::Bencher<'_>, data: &[u8], backend: Backend) {
     b.iter(|| {
         nonce = nonce.wrapping_add(1_000);
         black_box(search.first(nonce, 1_000, BITS))
+    });
+}
+
+fn midstate(b: &mut criterion::Bencher<'_>, data: &[u8]) {
+    let mut absorbed = Keccak::new();
+    absorbed.absorb(&HEADER.encode_short(data));
+    let mut nonce = 0x1234_5678_9abc_def0u64;
+    b.iter(|| {
+        for _ in 0..1_000 {
+            nonce = nonce.wrapping_add(1);
+            let mut hasher = absorbed.clone();
+            hasher.absorb(&nonce.to_be_bytes());
+            black_box(leading_zeros(&hasher.snapshot()) >= BITS);
+        }
     });
 }
 

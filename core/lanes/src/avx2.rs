@@ -1,12 +1,15 @@
 //! Four lanes in AVX2: a rotation is two shifts and a union.
 
 use std::arch::x86_64::{
-    __m256i, _mm256_andnot_si256, _mm256_or_si256, _mm256_set1_epi64x, _mm256_slli_epi64, _mm256_srli_epi64,
-    _mm256_xor_si256,
+    __m256i, _mm_cvtsi32_si128, _mm256_andnot_si256, _mm256_or_si256, _mm256_set1_epi64x, _mm256_sll_epi64,
+    _mm256_slli_epi64, _mm256_srl_epi64, _mm256_srli_epi64, _mm256_xor_si256,
 };
 
+use crate::half::Half;
 use crate::permute::{Block, Permute, State};
-use crate::rounds::{ROUND_CONSTANTS, add_block, round, stored};
+use crate::rounds::{
+    ROUND_CONSTANTS, absorb, add_block, chi_row, first_words, loaded, round, rows, stored, theta,
+};
 
 /// Exists only where the processor has the instructions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,15 +27,22 @@ impl Permute<4> for Avx2 {
         // SAFETY: a value of this type is made by `detect` alone, where the processor has avx2.
         unsafe { absorb(from, block, to) }
     }
+
+    #[inline]
+    fn first_words(self, half: &mut Half<4>, open: [u64; 4]) -> [u64; 4] {
+        // SAFETY: as above.
+        unsafe { first_words(half, open) }
+    }
 }
 
 #[target_feature(enable = "avx2")]
 fn absorb(from: &State<4>, block: &Block<4>, to: &mut State<4>) {
-    let mut a = add_block!(from.0, block.0);
-    for constant in ROUND_CONSTANTS {
-        a = round!(a, constant);
-    }
-    to.0 = stored!(a);
+    absorb!(from, block, to);
+}
+
+#[target_feature(enable = "avx2")]
+fn first_words(half: &mut Half<4>, open: [u64; 4]) -> [u64; 4] {
+    first_words!(half, open)
 }
 
 #[inline]
@@ -77,4 +87,12 @@ fn chi(a: __m256i, b: __m256i, c: __m256i) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn rol<const LEFT: i32, const RIGHT: i32>(a: __m256i) -> __m256i {
     _mm256_or_si256(_mm256_slli_epi64::<LEFT>(a), _mm256_srli_epi64::<RIGHT>(a))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn rol_by(a: __m256i, left: u32) -> __m256i {
+    // A count of 64 shifts everything out.
+    let (left, right) = (_mm_cvtsi32_si128(left.cast_signed()), _mm_cvtsi32_si128(64 - left.cast_signed()));
+    _mm256_or_si256(_mm256_sll_epi64(a, left), _mm256_srl_epi64(a, right))
 }

@@ -7,6 +7,8 @@ use crate::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use crate::avx512::Avx512;
 #[cfg(target_arch = "x86_64")]
+use crate::bmi::Bmi;
+#[cfg(target_arch = "x86_64")]
 use crate::sse2::Sse2;
 
 /// A way to permute several states at once. A value exists only where the processor has its instructions.
@@ -17,6 +19,8 @@ pub struct Backend(pub(crate) Kind);
 pub(crate) enum Kind {
     Portable,
     #[cfg(target_arch = "x86_64")]
+    Bmi(Bmi),
+    #[cfg(target_arch = "x86_64")]
     Sse2(Sse2),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
@@ -26,7 +30,7 @@ pub(crate) enum Kind {
 
 impl Backend {
     /// The names of all backends, the slowest first.
-    pub const NAMES: [&'static str; 4] = ["portable", "sse2", "avx2", "avx512"];
+    pub const NAMES: [&'static str; 5] = ["portable", "bmi", "sse2", "avx2", "avx512"];
 
     /// One lane, on every processor.
     pub const PORTABLE: Self = Self(Kind::Portable);
@@ -35,6 +39,8 @@ impl Backend {
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "portable" => Some(Self::PORTABLE),
+            #[cfg(target_arch = "x86_64")]
+            "bmi" => Bmi::detect().map(|backend| Self(Kind::Bmi(backend))),
             #[cfg(target_arch = "x86_64")]
             "sse2" => Sse2::detect().map(|backend| Self(Kind::Sse2(backend))),
             #[cfg(target_arch = "x86_64")]
@@ -50,10 +56,17 @@ impl Backend {
         Self::NAMES.iter().rev().find_map(|name| Self::named(name)).unwrap_or(Self::PORTABLE)
     }
 
+    /// The fastest that this processor has for one state at a time.
+    pub fn one_lane() -> Self {
+        Self::named("bmi").unwrap_or(Self::PORTABLE)
+    }
+
     /// Its name, one of [`Backend::NAMES`].
     pub const fn name(self) -> &'static str {
         match self.0 {
             Kind::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Bmi(_) => "bmi",
             #[cfg(target_arch = "x86_64")]
             Kind::Sse2(_) => "sse2",
             #[cfg(target_arch = "x86_64")]
@@ -67,6 +80,8 @@ impl Backend {
     pub const fn lanes(self) -> usize {
         match self.0 {
             Kind::Portable => 1,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Bmi(_) => 1,
             #[cfg(target_arch = "x86_64")]
             Kind::Sse2(_) => 2,
             #[cfg(target_arch = "x86_64")]

@@ -2,7 +2,8 @@
 
 use crate::backend::{Backend, Kind};
 use crate::input::{Blocks, Input, Next};
-use crate::permute::{Block, Permute, Portable, RATE, State};
+use crate::permute::{Block, Permute, RATE, State};
+use crate::scalar::Portable;
 
 /// Keccak-256 of each input, on the best backend that this processor has. Hashes as many as there are places in `out`.
 ///
@@ -23,9 +24,13 @@ impl Backend {
     /// [`keccak256_each`] on this backend.
     pub fn keccak256_each(self, inputs: &[Input<'_>], out: &mut [[u8; 32]]) {
         match self.0 {
-            Kind::Portable => one_by_one(inputs, out),
+            Kind::Portable => one_by_one(Portable, inputs, out),
             #[cfg(target_arch = "x86_64")]
-            Kind::Sse2(_) | Kind::Avx2(_) if inputs.len() == 1 => one_by_one(inputs, out),
+            Kind::Bmi(backend) => one_by_one(backend, inputs, out),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Sse2(_) | Kind::Avx2(_) if inputs.len() == 1 => {
+                Self::one_lane().keccak256_each(inputs, out)
+            }
             #[cfg(target_arch = "x86_64")]
             Kind::Sse2(backend) => in_lanes(backend, inputs, out),
             #[cfg(target_arch = "x86_64")]
@@ -36,9 +41,9 @@ impl Backend {
     }
 }
 
-fn one_by_one(inputs: &[Input<'_>], out: &mut [[u8; 32]]) {
+fn one_by_one(backend: impl Permute<1>, inputs: &[Input<'_>], out: &mut [[u8; 32]]) {
     for (input, out) in inputs.iter().zip(out) {
-        in_lanes(Portable, std::slice::from_ref(input), std::slice::from_mut(out));
+        in_lanes(backend, std::slice::from_ref(input), std::slice::from_mut(out));
     }
 }
 

@@ -37,11 +37,14 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod backend;
+#[cfg(target_arch = "x86_64")]
+mod bmi;
 mod each;
+mod half;
 mod input;
 mod permute;
-#[cfg(target_arch = "x86_64")]
 mod rounds;
+mod scalar;
 mod search;
 #[cfg(target_arch = "x86_64")]
 mod sse2;

@@ -1,6 +1,9 @@
 //! States side by side, and the one step that all backends share.
 
-use keccak::Keccak;
+#[cfg(target_arch = "x86_64")]
+use crate::bmi::Bmi;
+use crate::half::Half;
+use crate::scalar::Portable;
 
 /// Bytes of a block of Keccak-256: 1,600 bits less twice 256 (FIPS 202, 6.1).
 pub(crate) const RATE: usize = 136;
@@ -25,27 +28,18 @@ pub(crate) struct Block<const N: usize>(pub(crate) [[u64; N]; RATE_WORDS]);
 pub(crate) trait Permute<const N: usize>: Copy {
     /// `to` becomes Keccak-f[1600] of `from` with the blocks added, in every lane.
     fn absorb(self, from: &State<N>, block: &Block<N>, to: &mut State<N>);
+
+    /// The first word of Keccak-f[1600] of every lane, with these words in the open places.
+    fn first_words(self, half: &mut Half<N>, open: [u64; N]) -> [u64; N];
 }
 
-/// One lane, anywhere: the permutation of the library that `sha3` is made of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Portable;
-
-impl Permute<1> for Portable {
-    #[inline]
-    fn absorb(self, from: &State<1>, block: &Block<1>, to: &mut State<1>) {
-        let mut words = from.0.map(|[word]| word);
-        for (word, [added]) in words.iter_mut().zip(block.0) {
-            *word ^= added;
-        }
-        permute(&mut words);
-        to.0 = words.map(|word| [word]);
+/// One state, with the best instructions that there are for one.
+pub(crate) fn absorb(from: &State<1>, block: &Block<1>, to: &mut State<1>) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(bmi) = Bmi::detect() {
+        return bmi.absorb(from, block, to);
     }
-}
-
-/// One state.
-pub(crate) fn permute(state: &mut [u64; WORDS]) {
-    Keccak::new().with_f1600(|permute| permute(state));
+    Portable.absorb(from, block, to);
 }
 
 impl<const N: usize> State<N> {
@@ -63,6 +57,15 @@ impl<const N: usize> State<N> {
         }
     }
 
+    /// The same with blocks added.
+    pub(crate) fn with(&self, block: &Block<N>) -> Self {
+        let mut out = self.clone();
+        for (to, added) in out.0.iter_mut().flatten().zip(block.0.iter().flatten()) {
+            *to ^= added;
+        }
+        out
+    }
+
     /// The first 32 bytes of the state of a lane.
     pub(crate) fn digest(&self, lane: usize) -> [u8; 32] {
         let mut out = [0; 32];
@@ -70,6 +73,26 @@ impl<const N: usize> State<N> {
             *bytes = word.get(lane).copied().unwrap_or_default().to_le_bytes();
         }
         out
+    }
+}
+
+impl State<1> {
+    pub(crate) fn words(&self) -> [u64; WORDS] {
+        self.0.map(|[word]| word)
+    }
+}
+
+impl Block<1> {
+    /// The same block in every lane.
+    pub(crate) fn spread<const N: usize>(&self) -> Block<N> {
+        Block(self.0.map(|[word]| [word; N]))
+    }
+
+    /// Adds to a word; a block that ends before it has none.
+    pub(crate) fn add(&mut self, word: usize, added: u64) {
+        if let Some([word]) = self.0.get_mut(word) {
+            *word ^= added;
+        }
     }
 }
 

@@ -1,11 +1,12 @@
-//! The permutation of FIPS 202, written once for vectors of any width.
+//! The permutation of FIPS 202, written once for words and for vectors of any width.
 //!
-//! A module that expands these macros defines what one vector is: `load`, `store`, `splat`, `xor`, `xor3`, `chi` and
-//! `rol::<LEFT, RIGHT>` (`LEFT + RIGHT` is 64). State and block hold a word of every lane beside each other, so that a
-//! vector is that word of all of them.
+//! A module that expands these macros defines what one vector is: `load`, `store`, `splat`, `xor`, `xor3`, `chi`,
+//! `rol::<LEFT, RIGHT>` (`LEFT + RIGHT` is 64) and, for a search, `rol_by`. State and block hold a word of every lane
+//! beside each other, so that a vector is that word of all of them. In a register word `x + 5y`, lane `A[x, y]` of the
+//! standard, is `a[y][x]`.
 
 /// The constants of ι (FIPS 202, 3.2.5).
-pub(crate) const ROUND_CONSTANTS: [u64; 24] = [
+pub(crate) static ROUND_CONSTANTS: [u64; 24] = [
     0x0000_0000_0000_0001,
     0x0000_0000_0000_8082,
     0x8000_0000_0000_808a,
@@ -32,103 +33,102 @@ pub(crate) const ROUND_CONSTANTS: [u64; 24] = [
     0x8000_0000_8000_8008,
 ];
 
-/// One round (FIPS 202, 3.2.1 to 3.2.5): θ, ρ and π together, χ, ι. Word `x + 5y` is lane `A[x, y]` of the standard.
-macro_rules! round {
-    ($a:ident, $constant:expr) => {{
-        let c0 = xor3(xor3($a[0], $a[5], $a[10]), $a[15], $a[20]);
-        let c1 = xor3(xor3($a[1], $a[6], $a[11]), $a[16], $a[21]);
-        let c2 = xor3(xor3($a[2], $a[7], $a[12]), $a[17], $a[22]);
-        let c3 = xor3(xor3($a[3], $a[8], $a[13]), $a[18], $a[23]);
-        let c4 = xor3(xor3($a[4], $a[9], $a[14]), $a[19], $a[24]);
-        let d0 = xor(c4, rol::<1, 63>(c1));
-        let d1 = xor(c0, rol::<1, 63>(c2));
-        let d2 = xor(c1, rol::<1, 63>(c3));
-        let d3 = xor(c2, rol::<1, 63>(c4));
-        let d4 = xor(c3, rol::<1, 63>(c0));
-        let b0 = xor($a[0], d0);
-        let b1 = rol::<44, 20>(xor($a[6], d1));
-        let b2 = rol::<43, 21>(xor($a[12], d2));
-        let b3 = rol::<21, 43>(xor($a[18], d3));
-        let b4 = rol::<14, 50>(xor($a[24], d4));
-        let b5 = rol::<28, 36>(xor($a[3], d3));
-        let b6 = rol::<20, 44>(xor($a[9], d4));
-        let b7 = rol::<3, 61>(xor($a[10], d0));
-        let b8 = rol::<45, 19>(xor($a[16], d1));
-        let b9 = rol::<61, 3>(xor($a[22], d2));
-        let b10 = rol::<1, 63>(xor($a[1], d1));
-        let b11 = rol::<6, 58>(xor($a[7], d2));
-        let b12 = rol::<25, 39>(xor($a[13], d3));
-        let b13 = rol::<8, 56>(xor($a[19], d4));
-        let b14 = rol::<18, 46>(xor($a[20], d0));
-        let b15 = rol::<27, 37>(xor($a[4], d4));
-        let b16 = rol::<36, 28>(xor($a[5], d0));
-        let b17 = rol::<10, 54>(xor($a[11], d1));
-        let b18 = rol::<15, 49>(xor($a[17], d2));
-        let b19 = rol::<56, 8>(xor($a[23], d3));
-        let b20 = rol::<62, 2>(xor($a[2], d2));
-        let b21 = rol::<55, 9>(xor($a[8], d3));
-        let b22 = rol::<39, 25>(xor($a[14], d4));
-        let b23 = rol::<41, 23>(xor($a[15], d0));
-        let b24 = rol::<2, 62>(xor($a[21], d1));
+/// θ (FIPS 202, 3.2.1): what it adds to each column.
+macro_rules! theta {
+    ($a:ident) => {{
+        let c0 = xor3(xor3($a[0][0], $a[1][0], $a[2][0]), $a[3][0], $a[4][0]);
+        let c1 = xor3(xor3($a[0][1], $a[1][1], $a[2][1]), $a[3][1], $a[4][1]);
+        let c2 = xor3(xor3($a[0][2], $a[1][2], $a[2][2]), $a[3][2], $a[4][2]);
+        let c3 = xor3(xor3($a[0][3], $a[1][3], $a[2][3]), $a[3][3], $a[4][3]);
+        let c4 = xor3(xor3($a[0][4], $a[1][4], $a[2][4]), $a[3][4], $a[4][4]);
         [
-            xor(chi(b0, b1, b2), splat($constant)),
-            chi(b1, b2, b3),
-            chi(b2, b3, b4),
-            chi(b3, b4, b0),
-            chi(b4, b0, b1),
-            chi(b5, b6, b7),
-            chi(b6, b7, b8),
-            chi(b7, b8, b9),
-            chi(b8, b9, b5),
-            chi(b9, b5, b6),
-            chi(b10, b11, b12),
-            chi(b11, b12, b13),
-            chi(b12, b13, b14),
-            chi(b13, b14, b10),
-            chi(b14, b10, b11),
-            chi(b15, b16, b17),
-            chi(b16, b17, b18),
-            chi(b17, b18, b19),
-            chi(b18, b19, b15),
-            chi(b19, b15, b16),
-            chi(b20, b21, b22),
-            chi(b21, b22, b23),
-            chi(b22, b23, b24),
-            chi(b23, b24, b20),
-            chi(b24, b20, b21),
+            xor(c4, rol::<1, 63>(c1)),
+            xor(c0, rol::<1, 63>(c2)),
+            xor(c1, rol::<1, 63>(c3)),
+            xor(c2, rol::<1, 63>(c4)),
+            xor(c3, rol::<1, 63>(c0)),
         ]
     }};
 }
 
-/// The state with a block of 17 words added to it.
-macro_rules! add_block {
-    ($from:expr, $block:expr) => {
+/// ρ and π (FIPS 202, 3.2.2 and 3.2.3) of a state to whose columns `d` is added; each row of what comes out goes through
+/// `$row`. Row by row few words are alive at a time, which is what 16 registers can hold.
+macro_rules! rows {
+    ($a:ident, $d:ident, $row:ident) => {
         [
-            xor(load($from[0]), load($block[0])),
-            xor(load($from[1]), load($block[1])),
-            xor(load($from[2]), load($block[2])),
-            xor(load($from[3]), load($block[3])),
-            xor(load($from[4]), load($block[4])),
-            xor(load($from[5]), load($block[5])),
-            xor(load($from[6]), load($block[6])),
-            xor(load($from[7]), load($block[7])),
-            xor(load($from[8]), load($block[8])),
-            xor(load($from[9]), load($block[9])),
-            xor(load($from[10]), load($block[10])),
-            xor(load($from[11]), load($block[11])),
-            xor(load($from[12]), load($block[12])),
-            xor(load($from[13]), load($block[13])),
-            xor(load($from[14]), load($block[14])),
-            xor(load($from[15]), load($block[15])),
-            xor(load($from[16]), load($block[16])),
-            load($from[17]),
-            load($from[18]),
-            load($from[19]),
-            load($from[20]),
-            load($from[21]),
-            load($from[22]),
-            load($from[23]),
-            load($from[24]),
+            $row!(
+                xor($a[0][0], $d[0]),
+                rol::<44, 20>(xor($a[1][1], $d[1])),
+                rol::<43, 21>(xor($a[2][2], $d[2])),
+                rol::<21, 43>(xor($a[3][3], $d[3])),
+                rol::<14, 50>(xor($a[4][4], $d[4]))
+            ),
+            $row!(
+                rol::<28, 36>(xor($a[0][3], $d[3])),
+                rol::<20, 44>(xor($a[1][4], $d[4])),
+                rol::<3, 61>(xor($a[2][0], $d[0])),
+                rol::<45, 19>(xor($a[3][1], $d[1])),
+                rol::<61, 3>(xor($a[4][2], $d[2]))
+            ),
+            $row!(
+                rol::<1, 63>(xor($a[0][1], $d[1])),
+                rol::<6, 58>(xor($a[1][2], $d[2])),
+                rol::<25, 39>(xor($a[2][3], $d[3])),
+                rol::<8, 56>(xor($a[3][4], $d[4])),
+                rol::<18, 46>(xor($a[4][0], $d[0]))
+            ),
+            $row!(
+                rol::<27, 37>(xor($a[0][4], $d[4])),
+                rol::<36, 28>(xor($a[1][0], $d[0])),
+                rol::<10, 54>(xor($a[2][1], $d[1])),
+                rol::<15, 49>(xor($a[3][2], $d[2])),
+                rol::<56, 8>(xor($a[4][3], $d[3]))
+            ),
+            $row!(
+                rol::<62, 2>(xor($a[0][2], $d[2])),
+                rol::<55, 9>(xor($a[1][3], $d[3])),
+                rol::<39, 25>(xor($a[2][4], $d[4])),
+                rol::<41, 23>(xor($a[3][0], $d[0])),
+                rol::<2, 62>(xor($a[4][1], $d[1]))
+            ),
+        ]
+    };
+}
+
+/// A row as it is.
+macro_rules! plain {
+    ($($b:expr),+) => {
+        [$($b),+]
+    };
+}
+
+/// χ of a row (FIPS 202, 3.2.4).
+macro_rules! chi_row {
+    ($($b:expr),+) => {{
+        let [b0, b1, b2, b3, b4] = [$($b),+];
+        [chi(b0, b1, b2), chi(b1, b2, b3), chi(b2, b3, b4), chi(b3, b4, b0), chi(b4, b0, b1)]
+    }};
+}
+
+/// One round, with ι (FIPS 202, 3.2.5) at its end.
+macro_rules! round {
+    ($a:ident, $constant:expr) => {{
+        let d = theta!($a);
+        let mut out = rows!($a, d, chi_row);
+        out[0][0] = xor(out[0][0], splat($constant));
+        out
+    }};
+}
+
+/// A state in vectors.
+macro_rules! loaded {
+    ($from:expr) => {
+        [
+            [load($from[0]), load($from[1]), load($from[2]), load($from[3]), load($from[4])],
+            [load($from[5]), load($from[6]), load($from[7]), load($from[8]), load($from[9])],
+            [load($from[10]), load($from[11]), load($from[12]), load($from[13]), load($from[14])],
+            [load($from[15]), load($from[16]), load($from[17]), load($from[18]), load($from[19])],
+            [load($from[20]), load($from[21]), load($from[22]), load($from[23]), load($from[24])],
         ]
     };
 }
@@ -137,33 +137,101 @@ macro_rules! add_block {
 macro_rules! stored {
     ($a:ident) => {
         [
-            store($a[0]),
-            store($a[1]),
-            store($a[2]),
-            store($a[3]),
-            store($a[4]),
-            store($a[5]),
-            store($a[6]),
-            store($a[7]),
-            store($a[8]),
-            store($a[9]),
-            store($a[10]),
-            store($a[11]),
-            store($a[12]),
-            store($a[13]),
-            store($a[14]),
-            store($a[15]),
-            store($a[16]),
-            store($a[17]),
-            store($a[18]),
-            store($a[19]),
-            store($a[20]),
-            store($a[21]),
-            store($a[22]),
-            store($a[23]),
-            store($a[24]),
+            store($a[0][0]),
+            store($a[0][1]),
+            store($a[0][2]),
+            store($a[0][3]),
+            store($a[0][4]),
+            store($a[1][0]),
+            store($a[1][1]),
+            store($a[1][2]),
+            store($a[1][3]),
+            store($a[1][4]),
+            store($a[2][0]),
+            store($a[2][1]),
+            store($a[2][2]),
+            store($a[2][3]),
+            store($a[2][4]),
+            store($a[3][0]),
+            store($a[3][1]),
+            store($a[3][2]),
+            store($a[3][3]),
+            store($a[3][4]),
+            store($a[4][0]),
+            store($a[4][1]),
+            store($a[4][2]),
+            store($a[4][3]),
+            store($a[4][4]),
         ]
     };
 }
 
-pub(crate) use {add_block, round, stored};
+/// Adds a block of 17 words to a state.
+macro_rules! add_block {
+    ($a:ident, $block:expr) => {
+        $a[0][0] = xor($a[0][0], load($block[0]));
+        $a[0][1] = xor($a[0][1], load($block[1]));
+        $a[0][2] = xor($a[0][2], load($block[2]));
+        $a[0][3] = xor($a[0][3], load($block[3]));
+        $a[0][4] = xor($a[0][4], load($block[4]));
+        $a[1][0] = xor($a[1][0], load($block[5]));
+        $a[1][1] = xor($a[1][1], load($block[6]));
+        $a[1][2] = xor($a[1][2], load($block[7]));
+        $a[1][3] = xor($a[1][3], load($block[8]));
+        $a[1][4] = xor($a[1][4], load($block[9]));
+        $a[2][0] = xor($a[2][0], load($block[10]));
+        $a[2][1] = xor($a[2][1], load($block[11]));
+        $a[2][2] = xor($a[2][2], load($block[12]));
+        $a[2][3] = xor($a[2][3], load($block[13]));
+        $a[2][4] = xor($a[2][4], load($block[14]));
+        $a[3][0] = xor($a[3][0], load($block[15]));
+        $a[3][1] = xor($a[3][1], load($block[16]));
+    };
+}
+
+/// Body of `Permute::absorb`.
+macro_rules! absorb {
+    ($from:ident, $block:ident, $to:ident) => {{
+        let mut a = loaded!($from.0);
+        add_block!(a, $block.0);
+        for [one, two] in ROUND_CONSTANTS.as_chunks().0 {
+            a = round!(a, *one);
+            a = round!(a, *two);
+        }
+        $to.0 = stored!(a);
+    }};
+}
+
+/// Body of `Permute::first_words`.
+macro_rules! first_words {
+    ($half:ident, $open:ident) => {{
+        let [first, middle @ .., last] = &ROUND_CONSTANTS;
+        let open = load($open);
+        for flip in &$half.flips {
+            if let Some(word) = $half.words.0.get_mut(flip.word) {
+                *word = store(xor(load(flip.fixed), rol_by(open, flip.left)));
+            }
+        }
+        let mut a = loaded!($half.words.0).map(|[b0, b1, b2, b3, b4]| chi_row!(b0, b1, b2, b3, b4));
+        a[0][0] = xor(a[0][0], splat(*first));
+        for [one, two] in middle.as_chunks().0 {
+            a = round!(a, *one);
+            a = round!(a, *two);
+        }
+        let d = theta!(a);
+        let b0 = xor(a[0][0], d[0]);
+        let b1 = rol::<44, 20>(xor(a[1][1], d[1]));
+        let b2 = rol::<43, 21>(xor(a[2][2], d[2]));
+        store(xor(chi(b0, b1, b2), splat(*last)))
+    }};
+}
+
+/// ρ and π of a state, with what θ adds to its columns.
+macro_rules! linear {
+    ($a:ident) => {{
+        let d = theta!($a);
+        rows!($a, d, plain)
+    }};
+}
+
+pub(crate) use {absorb, add_block, chi_row, first_words, linear, loaded, plain, round, rows, stored, theta};

@@ -87,7 +87,9 @@ fn a_search_finds_what_hashing_one_by_one_finds() {
             assert_eq!(search.first(start, place.saturating_add(1), zeros), first);
             assert_eq!(search.first(start, 0, 0), None);
             assert_eq!(search.first(start, 1, 0), Some(start));
-            assert_eq!(search.first(start, 9, 257), None);
+            for impossible in [64, 65, 256, 257, u32::MAX] {
+                assert_eq!(search.first(start, 9, impossible), None);
+            }
         }
     }
 }
@@ -136,11 +138,29 @@ proptest! {
         }
     }
 
+    /// From below and above where the last bytes of a nonce begin again: those before them change there.
     #[test]
-    fn backends_agree_on_nonces(prefix in prop::collection::vec(any::<u8>(), 0..600), start: u64, attempts in 0u64..600, zeros in 0u32..10) {
-        let want = Search::with_backend(&prefix, Backend::PORTABLE).first(start, attempts, zeros);
+    fn nonces_are_those_of_hashing_one_by_one(
+        prefix in prop::collection::vec(any::<u8>(), 0..600),
+        start: u64,
+        carries in prop::option::of(0u32..9),
+        before in 0u64..20,
+        attempts in 0u64..600,
+        zeros in 0u32..10,
+    ) {
+        // Eight bytes carry where nonces begin again.
+        let start = carries.map_or(start, |bytes| start.checked_shr(8 * bytes).map_or(0, |high| high << (8 * bytes)));
+        let start = start.wrapping_sub(before);
+        let hash = |nonce: u64| sha3(&[prefix.as_slice(), &nonce.to_be_bytes()].concat());
+        let enough = |nonce: &u64| {
+            let [a, b, ..] = hash(*nonce);
+            u16::from_be_bytes([a, b]).leading_zeros() >= zeros
+        };
+        let want = (0..attempts).map(|i| start.wrapping_add(i)).find(enough);
         for backend in backends() {
-            prop_assert_eq!(Search::with_backend(&prefix, backend).first(start, attempts, zeros), want);
+            let search = Search::with_backend(&prefix, backend);
+            prop_assert_eq!(search.first(start, attempts, zeros), want, "{:?}", backend);
+            prop_assert_eq!(search.hash(start), hash(start));
         }
     }
 }
