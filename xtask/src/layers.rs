@@ -24,7 +24,7 @@ const ALLOWED: [(&str, &str); 28] = [
     ("undertone-ratchet", "base crypto"),
     ("undertone-datasync", "base crypto"),
     ("undertone-payload", "base crypto"),
-    ("undertone-messenger", "base crypto transport payload ratchet datasync account"),
+    ("undertone-messenger", "base crypto transport payload ratchet datasync"),
     ("undertone-runtime", "base"),
     ("undertone-nat", "base runtime"),
     ("undertone-discovery", "base crypto devp2p runtime"),
