@@ -50,6 +50,9 @@ pub enum EnsError {
     /// The endpoint answers something else than was asked for.
     #[error("the endpoint's answer is wrong")]
     Answer(#[source] AnswerFault),
+    /// The endpoint has not caught up with its chain: the registry is not there yet.
+    #[error("the endpoint has not caught up with its chain")]
+    Behind,
     /// The endpoint serves another chain: anybody may own the name there.
     #[error("the endpoint serves chain {got}, not {want}")]
     Chain {
@@ -95,6 +98,7 @@ impl EnsError {
             Self::Answer(AnswerFault::Id) => "ens.answer_id",
             Self::Answer(AnswerFault::Json) => "ens.answer_json",
             Self::Answer(AnswerFault::Length) => "ens.answer_length",
+            Self::Behind => "ens.behind",
             Self::Chain { .. } => "ens.chain",
             Self::HttpStatus(_) => "ens.http_status",
             Self::Refused(_) => "ens.refused",

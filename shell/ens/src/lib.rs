@@ -14,7 +14,8 @@
 //!
 //! # Invariants
 //! - Every answer is hostile input: bounded in size and time, exact in shape; nothing in it is followed, kept or shown but
-//!   a key, an address and a number. A wrong answer is an [`EnsError`], never a verdict.
+//!   a key, an address and a number. A wrong answer of the endpoint is an [`EnsError`], never a verdict; a resolver,
+//!   which the owner of a name chooses, has a key for it in the right shape or none.
 //! - Whoever runs the endpoint is believed in what a name stands for, and learns which names are asked for and from
 //!   which address of the network. Somebody between is not: the connection is TLS, or stays on this machine.
 //! - A verdict is of its moment. Names are sold and expire: ask again after [`limits::RECHECK`].

@@ -140,24 +140,25 @@ impl Shared {
     /// answer to `pubkey` of the right shape shows as much, so that call is spared (test
     /// `a_resolver_that_is_none_has_no_key`).
     fn key(&self, node: &[u8; 32]) -> Result<Option<PublicKey>, EnsError> {
-        let Some(resolver) = self.resolver(node)? else { return Ok(None) };
-        match self.rpc.call(&resolver, &abi::call(abi::PUBKEY, node))? {
-            Called::Data(data) if data.is_empty() => Ok(None),
-            Called::Data(data) => abi::pubkey(&data).map_err(EnsError::Answer),
-            Called::Reverted => Ok(None),
-        }
+        Ok(self.of_resolver(abi::PUBKEY, node)?.and_then(|data| abi::pubkey(&data).ok()?))
     }
 
     fn address(&self, node: &[u8; 32]) -> Result<Option<Address>, EnsError> {
-        let Some(resolver) = self.resolver(node)? else { return Ok(None) };
-        match self.rpc.call(&resolver, &abi::call(abi::ADDR, node))? {
-            Called::Data(data) if data.is_empty() => Ok(None),
-            Called::Data(data) => abi::address(&data).map_err(EnsError::Answer),
-            Called::Reverted => Ok(None),
-        }
+        Ok(self.of_resolver(abi::ADDR, node)?.and_then(|data| abi::address(&data).ok()?))
     }
 
-    /// The resolver of a name that has an owner. A registry always answers: silence is an endpoint's fault.
+    /// What the resolver of a name says. The owner of the name has chosen it: an account without a contract, one that
+    /// refuses (geth 1.9.7 gives its reasons as if they were the answer) or says something of another shape is no
+    /// failure of the endpoint. There is no such record.
+    fn of_resolver(&self, selector: [u8; 4], node: &[u8; 32]) -> Result<Option<Vec<u8>>, EnsError> {
+        let Some(resolver) = self.resolver(node)? else { return Ok(None) };
+        Ok(match self.rpc.call(&resolver, &abi::call(selector, node))? {
+            Called::Data(data) => Some(data),
+            Called::Reverted => None,
+        })
+    }
+
+    /// The resolver of a name that has an owner. A registry always answers: where it is not, the chain is not there yet.
     fn resolver(&self, node: &[u8; 32]) -> Result<Option<Address>, EnsError> {
         self.check_chain()?;
         if self.of_registry(abi::OWNER, node)?.is_none() {
@@ -168,6 +169,7 @@ impl Shared {
 
     fn of_registry(&self, selector: [u8; 4], node: &[u8; 32]) -> Result<Option<Address>, EnsError> {
         match self.rpc.call(&self.registry, &abi::call(selector, node))? {
+            Called::Data(data) if data.is_empty() => Err(EnsError::Behind),
             Called::Data(data) => abi::address(&data).map_err(EnsError::Answer),
             Called::Reverted => Err(EnsError::Answer(crate::AnswerFault::Length)),
         }
@@ -177,7 +179,13 @@ impl Shared {
         if !self.chain_checked.load(Ordering::Relaxed) {
             let got = self.rpc.chain()?;
             if got != self.chain {
-                return Err(EnsError::Chain { got, want: self.chain });
+                // geth 1.9.7 has no number for a chain whose first blocks it has not seen.
+                let behind = got == 0;
+                return Err(if behind {
+                    EnsError::Behind
+                } else {
+                    EnsError::Chain { got, want: self.chain }
+                });
             }
             self.chain_checked.store(true, Ordering::Relaxed);
         }

@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use ureq::Agent;
 
 use crate::abi::Address;
@@ -14,8 +14,13 @@ use crate::endpoint::Endpoint;
 use crate::error::{AnswerFault, EnsError, Unreachable};
 use crate::limits::{MAX_ANSWER, MAX_ANSWER_HEAD};
 
-/// Code of an error of the contract that was called (EIP-1474; geth: `revertError`).
-const REVERTED: i64 = 3;
+/// Codes of an error of the contract that was called: geth's (`revertError`) and that of Parity and Nethermind.
+const REVERTED: [i64; 2] = [3, -32_015];
+
+/// Bytes of the selector before the words of a reason.
+const SELECTOR: usize = 4;
+/// Bytes of a word.
+const WORD: usize = 32;
 
 /// What a call of a contract came to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,7 +56,7 @@ impl Rpc {
 
     /// The chain that the endpoint serves.
     pub(crate) fn chain(&self) -> Result<u64, EnsError> {
-        match self.request("eth_chainId", &json!([]))? {
+        match self.request::<[(); 0]>("eth_chainId", &[])? {
             Reply::Result(text) => {
                 let digits = text.strip_prefix("0x").ok_or(EnsError::Answer(AnswerFault::Hex))?;
                 if digits.starts_with('+') {
@@ -65,27 +70,30 @@ impl Rpc {
 
     /// Calls a method of a contract that changes nothing.
     pub(crate) fn call(&self, to: &Address, data: &str) -> Result<Called, EnsError> {
-        let params = json!([{ "to": const_hex::encode_prefixed(to), "data": data }, "latest"]);
-        match self.request("eth_call", &params)? {
+        let call = Call { data, to: const_hex::encode_prefixed(to) };
+        match self.request("eth_call", &(call, "latest"))? {
             Reply::Result(text) => {
                 let digits = text.strip_prefix("0x").ok_or(EnsError::Answer(AnswerFault::Hex))?;
                 let data = const_hex::decode(digits).map_err(|_| EnsError::Answer(AnswerFault::Hex))?;
-                Ok(Called::Data(data))
+                // An answer is whole words; a reason has a selector before them, and geth 1.9.7 gives both alike.
+                let reason = data.len() % WORD == SELECTOR;
+                Ok(if reason { Called::Reverted } else { Called::Data(data) })
             }
             Reply::Error(refusal) if refusal.is_of_the_contract() => Ok(Called::Reverted),
             Reply::Error(refusal) => Err(EnsError::Refused(refusal.code)),
         }
     }
 
-    fn request(&self, method: &'static str, params: &Value) -> Result<Reply, EnsError> {
+    fn request<P: Serialize>(&self, method: &'static str, params: &P) -> Result<Reply, EnsError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string();
+        // Fails for maps with other keys than text alone, of which there are none.
+        let body = serde_json::to_vec(&Request { id, jsonrpc: "2.0", method, params }).unwrap_or_default();
         let mut response = self
             .agent
             .post(self.endpoint.uri())
             .header("content-type", "application/json")
             .header("accept", "application/json")
-            .send(body.as_bytes())
+            .send(body.as_slice())
             .map_err(|e| failed(&e))?;
         let status = response.status().as_u16();
         if status != 200 {
@@ -101,6 +109,21 @@ impl fmt::Debug for Rpc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rpc").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
+}
+
+#[derive(Serialize)]
+struct Request<'a, P> {
+    id: u64,
+    jsonrpc: &'static str,
+    method: &'static str,
+    params: &'a P,
+}
+
+/// A call of a contract that changes nothing.
+#[derive(Serialize)]
+struct Call<'a> {
+    data: &'a str,
+    to: String,
 }
 
 enum Reply {
@@ -128,7 +151,7 @@ struct Refusal {
 impl Refusal {
     /// Clients agree on no code for a contract that reverts, but their texts all have the word.
     fn is_of_the_contract(&self) -> bool {
-        self.code == REVERTED || self.message.to_ascii_lowercase().contains("revert")
+        REVERTED.contains(&self.code) || self.message.to_ascii_lowercase().contains("revert")
     }
 }
 
@@ -188,6 +211,10 @@ mod tests {
             (r#"{"id":7,"result":"0x01","error":null,"more":[1]}"#, "0x01"),
             (r#"{"id":7,"error":{"code":-32000,"message":"execution reverted"}}"#, "-32000/true"),
             (r#"{"id":7,"error":{"code":3,"message":"","data":"0x08c379a0"}}"#, "3/true"),
+            (
+                r#"{"id":7,"error":{"code":-32015,"message":"VM execution error.","data":"Reverted 0x"}}"#,
+                "-32015/true",
+            ),
             (r#"{"id":7,"error":{"code":-32005,"message":"limit exceeded"}}"#, "-32005/false"),
             (r#"{"id":null,"error":{"code":-32700,"message":"parse error"}}"#, "-32700/false"),
             (r#"{"id":8,"result":"0x01"}"#, "Id"),

@@ -1,15 +1,17 @@
-//! Helpers of the tests: deterministic randomness, the one way to wait and, behind the feature `mangle`, bad input
-//! with a count of what decoding it allocates.
+//! Helpers of the tests: deterministic randomness, the one way to wait, a server that repeats recorded answers and,
+//! behind the feature `mangle`, bad input with a count of what decoding it allocates.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "mangle")]
 pub mod mangle;
+mod replay;
 mod silent;
 
 use std::time::{Duration, Instant};
 
 pub use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
+pub use replay::{Exchange, Replay};
 pub use silent::assert_silent;
 
 /// The generator of seed `n`. The variable `UNDERTONE_SEED` moves every seed of a run at once.

@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 use undertone_crypto::PublicKey;
 use undertone_ens::{AnswerFault, Ens, EnsConfig, EnsError, EnsName, Unreachable, Verdict, limits};
 
+use undertone_support::{Exchange, Replay};
+
 use crate::server::{Server, http};
 
 /// Long enough for a busy machine; where a test waits for it, it is shorter.
@@ -35,8 +37,25 @@ fn name(text: &str) -> EnsName {
     EnsName::claimed(text).unwrap()
 }
 
+/// What geth 1.9.7 and the contracts of ENS have answered to this client; the file says how it was recorded.
 fn recorded() -> Value {
-    serde_json::from_str(include_str!("../data/answers.json")).unwrap()
+    undertone_vectors::load("ens_rpc")
+}
+
+fn exchanges(case: &Value) -> Vec<Exchange> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let exchanges = case["exchanges"].as_array().unwrap().iter();
+    exchanges.map(|e| Exchange { request: text(&e["request"]), answer: text(&e["answer"]) }).collect()
+}
+
+fn replayed(server: &Replay, timeout: Duration) -> Ens {
+    let mut config = EnsConfig::new(server.url().parse().unwrap());
+    config.timeout = timeout;
+    Ens::new(config)
+}
+
+fn of_case(case: &Value) -> EnsName {
+    name(case["name"].as_str().unwrap())
 }
 
 fn key_of(case: &Value) -> Option<PublicKey> {
@@ -44,50 +63,87 @@ fn key_of(case: &Value) -> Option<PublicKey> {
 }
 
 fn any_key() -> PublicKey {
-    key_of(&recorded()["keys"][0]).unwrap()
+    PublicKey::from_hex(recorded()["people"]["alice"]["key"].as_str().unwrap()).unwrap()
 }
 
+/// Each request is the recorded one, byte for byte, and none is spared or made twice.
 #[tokio::test]
 async fn names_stand_for_keys_or_for_none() {
     let file = recorded();
     let cases = file["keys"].as_array().unwrap();
+    let (mut some, mut none) = (0, 0);
     for case in cases {
-        let exchanges = case["exchanges"].as_array().unwrap();
-        let server = Server::replay(exchanges);
-        let got = ens(&server, PATIENT).resolve(&name(case["name"].as_str().unwrap())).await;
+        let exchanges = exchanges(case);
+        let (count, server) = (exchanges.len(), Replay::in_order(exchanges));
+        let got = replayed(&server, PATIENT).resolve(&of_case(case)).await;
         assert_eq!(got, Ok(key_of(case)), "{}", case["what"]);
-        assert_eq!(server.asked(), exchanges.len(), "{}", case["what"]);
+        assert_eq!(server.answered(), count, "{}", case["what"]);
+        *(if key_of(case).is_some() { &mut some } else { &mut none }) += 1;
     }
-    assert_eq!(cases.len(), 10);
+    assert_eq!((some, none), (9, 13));
 }
 
 #[tokio::test]
 async fn a_claim_is_compared_with_all_of_the_key() {
     let file = recorded();
-    let [alice, bob, negated, nobodys] = [0, 1, 2, 3].map(|n| &file["keys"][n]);
-    let claimed = any_key();
-    for (case, want) in [
-        (alice, Verdict::Verified),
-        (bob, Verdict::OtherKey(key_of(bob).unwrap())),
-        (negated, Verdict::OtherKey(key_of(negated).unwrap())),
-        (nobodys, Verdict::NoKey),
-    ] {
-        let server = Server::replay(case["exchanges"].as_array().unwrap());
-        let got = ens(&server, PATIENT).verify(&name(case["name"].as_str().unwrap()), &claimed).await;
-        assert_eq!(got, Ok(want), "{}", case["what"]);
+    let (cases, claimed) = (file["keys"].as_array().unwrap(), any_key());
+    let verdict = async |n: usize| {
+        let server = Replay::in_order(exchanges(&cases[n]));
+        replayed(&server, PATIENT).verify(&of_case(&cases[n]), &claimed).await.unwrap()
+    };
+    for (n, case) in cases.iter().enumerate() {
+        let want = match key_of(case) {
+            Some(key) if key == claimed => Verdict::Verified,
+            Some(key) => Verdict::OtherKey(key),
+            None => Verdict::NoKey,
+        };
+        assert_eq!(verdict(n).await, want, "{}", case["what"]);
     }
-    assert_eq!(key_of(negated).unwrap().x(), claimed.x(), "they differ in the sign of Y alone");
+    let at = |name: &str| cases.iter().position(|case| case["name"] == name).unwrap();
+    let negated = key_of(&cases[at("negated.eth")]).unwrap();
+    assert_eq!((negated.x(), verdict(at("negated.eth")).await), (claimed.x(), Verdict::OtherKey(negated)));
+    // The same name at two times.
+    let sold = at("sold.eth");
+    assert_eq!(cases[sold + 1]["name"], "sold.eth");
+    let [before, after] = [verdict(sold).await, verdict(sold + 1).await];
+    assert_eq!(before, Verdict::Verified);
+    assert!(matches!(after, Verdict::OtherKey(_)));
 }
 
-/// The deviation from the original's probe: see `Shared::key`.
+/// The deviation from the original's probe: see `Shared::key`. What a resolver says is its owner's word, never a failure
+/// of the endpoint.
 #[tokio::test]
 async fn a_resolver_that_is_none_has_no_key() {
     let file = recorded();
-    for n in 7..10 {
-        let case = &file["keys"][n];
-        let server = Server::replay(case["exchanges"].as_array().unwrap());
-        let got = ens(&server, PATIENT).verify(&name(case["name"].as_str().unwrap()), &any_key()).await;
+    let none = ["no-method", "no-contract", "reverts", "mute", "invalid", "short"];
+    let cases = file["keys"].as_array().unwrap().iter();
+    let mut seen = 0;
+    for case in cases.filter(|case| none.iter().any(|n| case["name"] == format!("{n}.eth"))) {
+        let server = Replay::in_order(exchanges(case));
+        let got = replayed(&server, PATIENT).verify(&of_case(case), &any_key()).await;
         assert_eq!(got, Ok(Verdict::NoKey), "{}", case["what"]);
+        seen += 1;
+    }
+    assert_eq!(seen, none.len());
+    // Newer nodes tell a revert by an error: with the reason as data, by its text alone, by a code of their own.
+    for error in [
+        json!({ "code": 3, "message": "execution reverted: no", "data": "0x08c379a0" }),
+        json!({ "code": -32_000, "message": "execution reverted" }),
+        json!({ "code": -32_015, "message": "VM execution error.", "data": "Reverted 0x" }),
+    ] {
+        let server = Server::start(Box::new(move |request| {
+            let of_resolver =
+                request["params"][0]["data"].as_str().is_some_and(|d| d.starts_with("0xc8690233"));
+            match (request["method"] == "eth_chainId", of_resolver) {
+                (true, _) => result(&request, "0x1"),
+                (false, false) => result(&request, &format!("0x{:0>64}", "1234")),
+                (false, true) => {
+                    http(200, json!({ "id": request["id"], "error": error }).to_string().as_bytes())
+                }
+            }
+        }));
+        let got = ens(&server, PATIENT).resolve(&name("alice.eth")).await;
+        assert_eq!(got, Ok(None));
     }
 }
 
@@ -96,25 +152,53 @@ async fn names_stand_for_addresses() {
     let file = recorded();
     let cases = file["addresses"].as_array().unwrap();
     for case in cases {
-        let server = Server::replay(case["exchanges"].as_array().unwrap());
-        let got = ens(&server, PATIENT).address(&name(case["name"].as_str().unwrap())).await.unwrap();
-        let got = got.map(|a| format!("0x{}", a.iter().map(|b| format!("{b:02x}")).collect::<String>()));
+        let server = Replay::in_order(exchanges(case));
+        let got = replayed(&server, PATIENT).address(&of_case(case)).await.unwrap();
+        let got = got.map(const_hex::encode_prefixed);
         assert_eq!(got.as_deref(), case["address"].as_str(), "{}", case["what"]);
     }
-    assert_eq!(cases.len(), 2);
+    assert_eq!(cases.len(), 4);
+}
+
+/// What nodes say that do not answer: recorded from geth where it can be made to say so.
+#[tokio::test]
+async fn nodes_that_do_not_answer_are_errors_and_never_verdicts() {
+    let file = recorded();
+    let cases = file["refusals"].as_array().unwrap();
+    for case in cases {
+        let exchanges = exchanges(case);
+        let (count, server) = (exchanges.len(), Replay::in_order(exchanges));
+        let got = replayed(&server, PATIENT).verify(&of_case(case), &any_key()).await;
+        assert_eq!(
+            got.map_err(|error| error.code()),
+            Err(case["code"].as_str().unwrap()),
+            "{}",
+            case["what"]
+        );
+        assert_eq!(server.answered(), count, "{}", case["what"]);
+    }
+    assert_eq!(cases.len(), 7);
 }
 
 /// The chain is asked for once, the connection lives on, and clones share both.
 #[tokio::test]
 async fn a_second_question_asks_less() {
-    let exchanges = recorded()["keys"][0]["exchanges"].as_array().unwrap().clone();
-    let twice: Vec<Value> = exchanges.iter().chain(&exchanges[1..]).cloned().collect();
-    let server = Server::replay(&twice);
-    let first = ens(&server, PATIENT);
-    let second = first.clone();
+    let first = exchanges(&recorded()["keys"][0]);
+    let mut twice = first.clone();
+    for (n, exchange) in first[1..].iter().enumerate() {
+        // The next number for the same question.
+        let renumbered =
+            |text: &str| text.replace(&format!("\"id\":{}", n + 2), &format!("\"id\":{}", n + 5));
+        let (request, answer) = (renumbered(&exchange.request), renumbered(&exchange.answer));
+        assert_ne!((&request, &answer), (&exchange.request, &exchange.answer));
+        twice.push(Exchange { request, answer });
+    }
+    let server = Replay::in_order(twice);
+    let ens = replayed(&server, PATIENT);
+    let second = ens.clone();
     let alice = name("alice.stateofus.eth");
-    assert_eq!(first.resolve(&alice).await, second.resolve(&alice).await);
-    assert_eq!(server.asked(), 7);
+    assert_eq!(ens.resolve(&alice).await, second.resolve(&alice).await);
+    assert_eq!(server.answered(), 7);
 }
 
 fn answering(method: &'static str, with: fn(&Value) -> Vec<u8>) -> Server {
@@ -135,13 +219,14 @@ fn result(request: &Value, result: &str) -> Vec<u8> {
 async fn wrong_answers_are_errors_and_never_verdicts() {
     /// What is asked for, the answer to it, and what comes of it.
     type Case = (&'static str, fn(&Value) -> Vec<u8>, EnsError);
-    let cases: [Case; 20] = [
+    let cases: [Case; 24] = [
         ("eth_chainId", |r| result(r, "0xaa36a7"), EnsError::Chain { got: 11_155_111, want: 1 }),
         ("eth_chainId", |r| result(r, "1"), EnsError::Answer(AnswerFault::Hex)),
         ("eth_chainId", |r| result(r, "0x"), EnsError::Answer(AnswerFault::Hex)),
         ("eth_chainId", |r| result(r, "0x+1"), EnsError::Answer(AnswerFault::Hex)),
         ("eth_chainId", |r| result(r, "0x11111111111111111"), EnsError::Answer(AnswerFault::Hex)),
-        ("eth_call", |r| result(r, "0x"), EnsError::Answer(AnswerFault::Length)),
+        ("eth_chainId", |r| result(r, "0x0"), EnsError::Behind),
+        ("eth_call", |r| result(r, "0x"), EnsError::Behind),
         ("eth_call", |r| result(r, "11"), EnsError::Answer(AnswerFault::Hex)),
         ("eth_call", |r| result(r, "0x1"), EnsError::Answer(AnswerFault::Hex)),
         ("eth_call", |r| result(r, &format!("0x{}", "é".repeat(32))), EnsError::Answer(AnswerFault::Hex)),
@@ -174,6 +259,13 @@ async fn wrong_answers_are_errors_and_never_verdicts() {
         ("eth_call", |_| http(200, &[b'['; 10_000]), EnsError::Answer(AnswerFault::Json)),
         ("eth_call", |_| http(200, &vec![b' '; 1 << 20]), EnsError::TooLarge),
         ("eth_call", |_| http(429, b""), EnsError::HttpStatus(429)),
+        ("eth_call", |_| http(500, b"internal error"), EnsError::HttpStatus(500)),
+        ("eth_call", |r| http(502, &result(r, "0x")), EnsError::HttpStatus(502)),
+        (
+            "eth_call",
+            |_| http(200, br#"{"jsonrpc":"2.0","id":2,"result":"0x"#),
+            EnsError::Answer(AnswerFault::Json),
+        ),
         ("eth_call", |_| http(307, b""), EnsError::HttpStatus(307)),
         ("eth_call", |_| http(302, b""), EnsError::HttpStatus(302)),
     ];
@@ -299,6 +391,7 @@ fn codes_are_stable_and_differ() {
         EnsError::Answer(AnswerFault::Id),
         EnsError::Answer(AnswerFault::Json),
         EnsError::Answer(AnswerFault::Length),
+        EnsError::Behind,
         EnsError::Chain { got: 2, want: 1 },
         EnsError::HttpStatus(500),
         EnsError::Refused(-1),

@@ -1,6 +1,5 @@
 //! A JSON-RPC endpoint on loopback that says what a test wants it to say.
 
-use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -41,23 +40,6 @@ impl Server {
             }
         });
         Self { port, asked }
-    }
-
-    /// Plays recorded exchanges: each request must be the next of them.
-    pub(crate) fn replay(exchanges: &[Value]) -> Self {
-        let mut exchanges: VecDeque<Value> = exchanges.iter().cloned().collect();
-        Self::start(Box::new(move |request| {
-            let next = exchanges.pop_front();
-            let wanted = next.as_ref().map(|e| &e["request"]);
-            let same = |name| wanted.is_some_and(|w| w[name] == request[name]);
-            if request["jsonrpc"] != "2.0" || !same("method") || !same("params") {
-                return http(500, format!("{request} instead of {wanted:?}").as_bytes());
-            }
-            let mut answer = next.unwrap()["answer"].clone();
-            answer["jsonrpc"] = "2.0".into();
-            answer["id"] = request["id"].clone();
-            http(200, answer.to_string().as_bytes())
-        }))
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
