@@ -2,6 +2,7 @@
 //!
 //! The first byte on a link is the packet's code, with [`WAKU`] where it is a packet of Waku; the rest is its body.
 
+mod mail;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use undertone_whisper::{
     WhisperTransport,
 };
 
+pub(crate) use self::mail::Mail;
 use crate::engine::{Cx, From, LinkChange, LinkId, Machine, NodeId, Taken};
 
 /// Somebody with a key.
@@ -108,11 +110,15 @@ pub(crate) enum Told {
     Came { hash: EnvelopeHash, link: LinkId },
     /// It ended the link to a node for a fault.
     Dropped,
+    /// An envelope came from the archive.
+    Fetched { topic: Topic, bytes: usize },
     /// A packet came from a node, whatever it is.
     #[cfg(test)]
     Heard { from: NodeId, bytes: Vec<u8> },
     /// A message was opened.
     Received(EnvelopeHash),
+    /// A message was opened that an earlier life of this node had opened: it is not delivered again.
+    Repeated,
     /// It sealed an envelope, which is in its pool from now on; it was told to at `asked`.
     Sealed { hash: EnvelopeHash, bytes: usize, asked: Mono },
 }
@@ -124,6 +130,8 @@ pub(crate) struct Counted {
     pub(crate) bundles: u64,
     /// Bytes of all packets that came.
     pub(crate) bytes: u64,
+    /// Of these, bytes of what an archive answered.
+    pub(crate) fetched: u64,
     /// Bytes that it sent.
     pub(crate) sent: u64,
     /// The fullest that its pool was, in bytes of envelopes.
@@ -135,6 +143,7 @@ pub(crate) struct Counted {
 pub(crate) struct Endpoint {
     setup: Setup,
     transport: Option<WhisperTransport>,
+    mail: Mail,
     counted: Counted,
     sends: u64,
     /// When it was told to send what it has not sealed yet.
@@ -143,8 +152,17 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(crate) const fn new(setup: Setup) -> Self {
-        let counted = Counted { bundles: 0, bytes: 0, sent: 0, pool_bytes: 0 };
-        Self { setup, transport: None, counted, sends: 0, asked: BTreeMap::new() }
+        Self::with_mail(setup, Mail::None)
+    }
+
+    /// With an archive beside it, or asking one.
+    pub(crate) const fn with_mail(setup: Setup, mail: Mail) -> Self {
+        let counted = Counted { bundles: 0, bytes: 0, fetched: 0, sent: 0, pool_bytes: 0 };
+        Self { setup, transport: None, mail, counted, sends: 0, asked: BTreeMap::new() }
+    }
+
+    pub(crate) const fn mail(&self) -> &Mail {
+        &self.mail
     }
 
     pub(crate) const fn counted(&self) -> Counted {
@@ -173,7 +191,8 @@ impl Endpoint {
         }
         while let Some(event) = transport.poll_event() {
             if let Event::Received(received) = event {
-                cx.emit(Told::Received(EnvelopeHash::from_bytes(*received.wire_id.as_bytes())));
+                let hash = EnvelopeHash::from_bytes(*received.wire_id.as_bytes());
+                cx.emit(if self.mail.delivers(hash) { Told::Received(hash) } else { Told::Repeated });
             }
         }
         while let Some(report) = transport.poll_report() {
@@ -182,6 +201,7 @@ impl Endpoint {
                     let Some(from) = cx.peer(LinkId::from_number(from.0)) else { continue };
                     let (hash, topic) = (envelope.hash(), envelope.topic());
                     cx.emit(Told::Carried { hash, topic, bytes: envelope.bytes().len(), from });
+                    self.mail.pooled(envelope);
                 }
                 Report::Sealed { envelope, send } => {
                     let asked = self.asked.remove(&send).unwrap_or(now.mono);
@@ -233,12 +253,14 @@ impl Machine for Endpoint {
             debug_assert!(heard.is_ok(), "a person listens with its own key");
         }
         self.transport = Some(transport);
+        self.mail.started();
         self.drive(cx);
     }
 
     fn on_link(&mut self, cx: &mut Cx<'_, Self>, link: LinkId, change: LinkChange) {
         let peer = PeerId(link.number());
         if change == LinkChange::Down {
+            self.mail.link_gone(cx.peer(link));
             return self.input(cx, Input::Disconnected(peer));
         }
         let speaks = |node: NodeId| self.setup.speaks.get(node.index()).copied();
@@ -262,6 +284,7 @@ impl Machine for Endpoint {
             }
         }
         self.input(cx, Input::Packet { peer: PeerId(link.number()), protocol, code, body });
+        self.on_mail(cx, link, code, body);
     }
 
     fn on_sent(&mut self, cx: &mut Cx<'_, Self>, link: LinkId) {

@@ -49,6 +49,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod archive;
 pub mod discovery;
 mod endpoint;
 pub mod engine;

@@ -7,9 +7,9 @@ pub(super) const ENVELOPES_A_DAY: f64 = 1_000.0;
 const PARTITIONS: f64 = 5_000.0;
 
 /// Share of the day that the user of case 7 is there.
-const ONLINE: f64 = 0.1;
+pub(super) const ONLINE: f64 = 0.1;
 
-/// What a mail server's filter lets through of what is not asked for.
+/// What a mail server's filter lets through of what is not asked for: "can be fixed with multiple queries".
 const SERVER_FALSE_POSITIVES: f64 = 0.01;
 
 /// One of its rows.
@@ -48,25 +48,61 @@ pub(super) struct Load {
     pub(super) whisper: f64,
     /// The same in Waku mode.
     pub(super) waku: f64,
+    /// What relays bring a user who is mostly away, over what they bring one who never is: envelopes that it listens to.
+    pub(super) relayed: f64,
+    /// The same of those that it does not listen to, if none of them were its own.
+    pub(super) relayed_foreign: f64,
+    /// Share of all users who write at a time, so that each writes much of what it would else be sent. The model does
+    /// not see that: infinity.
+    pub(super) writers: f64,
+    /// What an archive answers, over what the client listens to: envelopes that it listens to.
+    pub(super) fetched: f64,
+    /// The same, over all envelopes: those that it does not listen to.
+    pub(super) fetched_foreign: f64,
 }
 
 impl Load {
     /// The numbers of the model.
-    pub(super) const MODEL: Self = Self { envelope: 1_024.0, false_positives: 0.1, whisper: 2.0, waku: 1.0 };
+    pub(super) const MODEL: Self = Self {
+        envelope: 1_024.0,
+        false_positives: 0.1,
+        whisper: 2.0,
+        waku: 1.0,
+        relayed: ONLINE,
+        relayed_foreign: ONLINE,
+        writers: f64::INFINITY,
+        fetched: 1.0 - ONLINE,
+        fetched_foreign: (1.0 - ONLINE) * SERVER_FALSE_POSITIVES,
+    };
+
+    /// Bytes of a day's envelopes on the topics that one of so many users listens to.
+    pub(super) fn wanted(&self, users: f64) -> f64 {
+        let (own, mates) = (self.all(1.0), (users / PARTITIONS).max(1.0));
+        own / 2.0 + own / 2.0 * mates
+    }
+
+    /// Bytes of all envelopes of a day.
+    pub(super) fn all(&self, users: f64) -> f64 {
+        self.envelope * ENVELOPES_A_DAY * users
+    }
+
+    /// Share of what is written, while a user of case 7 is there, that it does not write itself.
+    pub(super) fn others(&self, users: f64) -> f64 {
+        1.0 - 1.0 / (self.writers * users)
+    }
 
     /// Bytes that one of so many users receives in a day.
     pub(super) fn bytes(&self, case: Case, users: f64) -> f64 {
-        let own = self.envelope * ENVELOPES_A_DAY;
-        let mates = (users / PARTITIONS).max(1.0);
-        let wanted = own / 2.0 + own / 2.0 * mates;
-        let all = own * users;
+        let (wanted, all) = (self.wanted(users), self.all(users));
         match case {
             Case::Partitions => wanted,
             Case::FalsePositives => wanted + self.false_positives * all,
             Case::Duplicates => self.whisper * self.bytes(Case::FalsePositives, users),
             Case::MostlyOffline => {
-                ONLINE * self.bytes(Case::Duplicates, users)
-                    + (1.0 - ONLINE) * (wanted + SERVER_FALSE_POSITIVES * all)
+                self.relayed * self.whisper * wanted
+                    + self.relayed_foreign * self.others(users) * self.whisper * self.false_positives * all
+                    + self.fetched * wanted
+                    + self.fetched_foreign * all
             }
             Case::Waku => self.waku * wanted,
         }

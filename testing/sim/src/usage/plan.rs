@@ -19,6 +19,20 @@ pub struct UsagePlan {
     pub window: u32,
     /// Payload of each envelope in bytes.
     pub bytes: usize,
+    /// How users who are mostly away come back and ask.
+    pub away: AwayPlan,
+}
+
+/// Users who are there for a tenth of the time, as the model's are, and ask an archive for the rest.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwayPlan {
+    /// How often a user comes in the window, besides once at its end.
+    pub visits: u32,
+    /// In how many filters a client asks for its topics: the more, the less comes that it did not want.
+    pub queries: u32,
+    /// Envelopes of a page.
+    pub page: u32,
 }
 
 impl UsagePlan {
@@ -28,7 +42,11 @@ impl UsagePlan {
         ensure!((1..=self.relays).contains(&self.attach), "a client is attached to some of the relays");
         ensure!(self.topics >= 2, "a client has its partition and a topic of its own");
         ensure!((1..=86_400).contains(&self.window), "a window is a part of a day");
-        ensure!(self.window + 10 <= scenario.seconds, "the run ends ten seconds after the last envelope");
+        ensure!(self.window + 60 <= scenario.seconds, "the run ends a minute after the last envelope");
+        let AwayPlan { visits, queries, page } = self.away;
+        ensure!((1..=self.window / 100).contains(&visits), "a visit takes ten seconds or more");
+        ensure!((1..=self.topics).contains(&queries), "each query asks for some topic");
+        ensure!((1..=1_000).contains(&page), "archives give up to a thousand envelopes at a time");
         Ok(())
     }
 }

@@ -57,7 +57,12 @@ fn observers_among_the_relays_guess_who_said_it() {
 
 #[test]
 fn what_a_client_receives_in_a_day_beside_the_published_model() {
-    check("usage_20");
+    let report = check("usage_20");
+    let figure = |name: &str| report.value(name).unwrap();
+    assert_eq!(figure("recovered_away"), 1.0, "who was away gets all that was written to it");
+    assert_eq!(figure("twice_away"), 0.0, "and each message once");
+    assert!(figure("repeated_away") > 0.0, "although the archive gave some of them again");
+    assert!(figure("fetched_mib_away") < figure("fetched_mib_unsplit"), "several filters fit less than one");
 }
 
 #[test]
@@ -150,9 +155,9 @@ fn same_seed_same_observers() {
 #[test]
 fn same_seed_same_usage() {
     let mut scenario = scenario("usage_20");
-    scenario.seconds = 200;
+    scenario.seconds = 240;
     let Family::Usage(plan) = &mut scenario.family else { panic!("clients and relays") };
-    (plan.window, plan.topics) = (180, 5);
+    (plan.window, plan.topics, plan.away.visits) = (180, 5, 1);
     twice(scenario);
 }
 
