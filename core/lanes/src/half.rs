@@ -94,7 +94,7 @@ mod tests {
 
     fn first_words_are_those_of_the_permutation<const N: usize>(backend: impl Permute<N>) {
         for open in 0..WORDS {
-            let mut known: [u64; WORDS] = std::array::from_fn(|_| 0);
+            let mut known = [0; WORDS];
             known.iter_mut().zip(words(open as u64 + 1)).for_each(|(to, word)| *to = word);
             known[open] = 0;
             let mut half = Half::new(&known, &places(open));

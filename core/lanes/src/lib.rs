@@ -1,8 +1,8 @@
 //! Keccak-256 over several inputs at once.
 //!
-//! Implements `Keccak-f[1600]` of FIPS 202 (3.2) over two states in SSE2, four in AVX2 and eight in AVX-512, chosen at run time,
-//! and Keccak-256 of the original submission over it (rate 136, padding 0x01 … 0x80). Elsewhere, and for one state, the
-//! permutation is the `keccak` crate's, which `sha3` is made of.
+//! Implements `Keccak-f[1600]` of FIPS 202 (3.2) over one state in plain words, with and without BMI, over two in SSE2,
+//! four in AVX2 and eight in AVX-512, chosen at run time, and Keccak-256 of the original submission over it (rate 136,
+//! padding 0x01 … 0x80). A search for a nonce does no more of an attempt than differs from the one before and is looked at.
 //!
 //! Left out: everything else that a hash library has. Two things need many hashes at once, the search for a proof of
 //! work and the envelopes of a packet, and both hash what is public; all other hashing stays with `sha3`
@@ -11,14 +11,19 @@
 //! ```text
 //!   inputs ──▶ blocks ──▶ lane 0 ─┐                       ┌──▶ digest, the lane takes the next input
 //!              (padded)   lane 1 ─┼─▶ absorb: f(s ⊕ b) ───┤
-//!                         …       ┘   of all lanes        └──▶ nonce, if it begins with enough zero bits
+//!                         …       ┘   of all lanes
+//!
+//!   prefix ──▶ midstate ──▶ half of a round ─┐
+//!                           nonces ──────────┴─▶ the other half, 22 rounds, one word of the last ──▶ the first nonce
+//!                           (one word each)                                                          with enough zeros
 //! ```
 //!
 //! # Invariants
 //! - Every backend gives the same digests and finds the same nonce: tests force each one that the processor has and
 //!   say which they had to skip.
-//! - `unsafe` is in `sse2.rs`, `avx2.rs` and `avx512.rs` alone: one call behind a value that only detection makes, and two
-//!   conversions between arrays and vectors of the same size.
+//! - A nonce is given out for the zeros of its whole digest, computed apart from the search.
+//! - `unsafe` is in `bmi.rs`, `sse2.rs`, `avx2.rs` and `avx512.rs` alone: two calls behind a value that only detection
+//!   makes, and in the last three two conversions between arrays and vectors of the same size.
 //!
 //! # Example
 //! ```

@@ -138,9 +138,9 @@ proptest! {
         }
     }
 
-    /// From below and above where the last bytes of a nonce begin again: those before them change there.
+    /// With each other and with `sha3`, from below and above where the last bytes of a nonce begin again.
     #[test]
-    fn nonces_are_those_of_hashing_one_by_one(
+    fn backends_agree_on_nonces(
         prefix in prop::collection::vec(any::<u8>(), 0..600),
         start: u64,
         carries in prop::option::of(0u32..9),
