@@ -1,9 +1,9 @@
 //! Who is who: from a phrase to the chat key, and every form in which keys are kept, shown and named.
 //!
-//! Implements `identity.md` 1 to 5, 7 and 8 of the handbook: BIP39, BIP32, EIP-1581 paths, EIP-55 addresses, key
+//! Implements `identity.md` 1 to 5, 7 and 8 of the notes: BIP39, BIP32, EIP-1581 paths, EIP-55 addresses, key
 //! UIDs, Web3 secret storage 3 (and reading 1), multibase key texts, three-word names, identicons, links, emoji
 //! hashes and colour rings; QR codes and safety codes beside them. The older written text is `status-im/specs`
-//! 2/ACCOUNT; where it errs (trap T3) the handbook is followed.
+//! 2/ACCOUNT; where it errs (trap T3) the running originals are followed.
 //!
 //! Left out: public derivation of BIP32, keycards, accounts from before 14 May 2018 (a derivation of their own),
 //! resolving ENS names, reading QR codes from images, and all files and prompts: a shell reads and writes what is

@@ -1,7 +1,7 @@
 //! Keys that know their role and the few primitives that the Status stack is made of.
 //!
 //! Nothing here is invented: the curve is libsecp256k1, hashes and ciphers are RustCrypto. This crate only
-//! fixes how the protocols use them (handbook: `devp2p.md` 2.1, `whisper.md` 3, `security.md` 3 and 4), in one
+//! fixes how the protocols use them (notes: `devp2p.md` 2.1, `whisper.md` 3, `security.md` 3 and 4), in one
 //! place, with the checks that the originals lacked.
 //!
 //! | module | what | used by |

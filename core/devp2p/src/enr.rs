@@ -118,7 +118,7 @@ impl Record {
     /// Reads exactly one record and verifies it.
     ///
     /// # Errors
-    /// Any [`EnrError`] but `Text`; the checks run in the order of the handbook.
+    /// Any [`EnrError`] but `Text`; the checks run in the order of the notes.
     pub fn decode(bytes: &[u8]) -> Result<Self, EnrError> {
         let record = Self::decode_first(&mut &*bytes)?;
         if record.raw.len() == bytes.len() { Ok(record) } else { Err(EnrError::Trailing) }

@@ -1,7 +1,7 @@
 //! How envelopes travel: enode, the RLPx handshake and frames, the base protocol, capabilities; and how nodes find
 //! each other: node records, discovery v4, node lists in DNS.
 //!
-//! Specified in `devp2p.md` of the handbook, sections 1, 2, 3 and 5, after the devp2p specifications, EIP-8,
+//! Specified in `devp2p.md` of the notes, sections 1, 2, 3 and 5, after the devp2p specifications, EIP-8,
 //! EIP-706, EIP-778, EIP-868 and EIP-1459, as go-ethereum 1.9.7 and status-go 0.60.0 really behave. Discovery v5
 //! and NAT traversal belong to the shell, which keeps libraries for them. The legacy topic discovery of 2019 is
 //! left out for good.

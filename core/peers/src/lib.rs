@@ -1,6 +1,6 @@
 //! Whom to dial, let in, keep and drop: the peer manager as a pure machine.
 //!
-//! Follows `devp2p.md` of the handbook, sections 7.1 to 7.3 (limits, admission, choosing whom to dial, as go-ethereum
+//! Follows `devp2p.md` of the notes, sections 7.1 to 7.3 (limits, admission, choosing whom to dial, as go-ethereum
 //! 1.9.7 does) and answers the eclipse row of section 8. Beside it [`skew::ClockSkew`]: how far our clock is from those
 //! of others. Left out: the peer pool of status-go (section 7.5), whose topics we do not search for; connections
 //! themselves, discovery and files, which belong to shells; reputation told by others, which would be a lie sooner or

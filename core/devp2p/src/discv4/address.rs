@@ -34,7 +34,7 @@ pub enum RelayFault {
 /// Whether `told` may be believed to be an address when `teller` says so.
 ///
 /// # Errors
-/// The first of [`RelayFault`] in the order of the handbook.
+/// The first of [`RelayFault`] in the order of the notes.
 pub fn check_relay(teller: IpAddr, told: IpAddr) -> Result<(), RelayFault> {
     let (teller, told) = (teller.to_canonical(), told.to_canonical());
     if told.is_unspecified() {

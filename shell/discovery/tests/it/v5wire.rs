@@ -1,4 +1,4 @@
-//! Discovery v5.1 on the wire, for a bare peer: written from the handbook, as far as the tests need it, because the
+//! Discovery v5.1 on the wire, for a bare peer: written from the notes, as far as the tests need it, because the
 //! library shows none of its own.
 
 use aes::Aes128;

@@ -1,4 +1,4 @@
-//! A peer by hand: RLPx written a second time, from the handbook and not from `devp2p`, so that it can break any
+//! A peer by hand: RLPx written a second time, from the notes and not from `devp2p`, so that it can break any
 //! rule at any place and says what it saw in the words of the vectors (`rlpx.json/server_behaviour`).
 
 use std::io::ErrorKind;
