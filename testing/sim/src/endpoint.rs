@@ -318,6 +318,8 @@ impl Machine for Endpoint {
             debug_assert!(taken.is_ok(), "a message to a key, signed with one's own");
         }
         self.drive(cx);
+        // The core keeps the last word on when messages leave for all that leaves; here it is for this one.
+        self.input(cx, Input::SetFlush(self.setup.config.gossip.flush));
     }
 
     fn poll_timeout(&self) -> Option<Mono> {

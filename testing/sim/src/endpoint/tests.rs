@@ -44,8 +44,9 @@ fn run(to: PublicKey, flush: FlushPolicy) -> (Vec<Heard>, u32) {
     let mut sim = Sim::new(WORLD, profile, people.iter().map(machine).collect());
     sim.link(NodeId(AUTHOR), NodeId(RELAY));
     sim.link(NodeId(RELAY), NodeId(READER));
+    let flush = if flush == FlushPolicy::Fast { Flush::Fast } else { Flush::Blended };
     for second in 2..12_u64 {
-        let say = Say { route: Route::Partition(reader), to, bytes: 50, flush: Flush::Fast };
+        let say = Say { route: Route::Partition(reader), to, bytes: 50, flush };
         sim.command(Mono::ZERO.after(Duration::from_secs(second)), NodeId(AUTHOR), say);
     }
     let (mut heard, mut opened) = (Vec::new(), 0);

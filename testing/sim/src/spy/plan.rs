@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use serde::Deserialize;
+use undertone_transport::Flush;
 use undertone_whisper::{Advertise, FlushPolicy};
 
 use super::judge::Kind;
@@ -36,28 +37,36 @@ pub struct SpyPlan {
 pub(super) enum Policy {
     /// Everybody.
     Blended,
-    /// Clients, as they do by default.
-    Clients,
+    /// Clients all that they send, as they do by default; relays what they say themselves, which no relay does yet.
+    Own,
     /// Nobody.
     Fast,
 }
 
 impl Policy {
-    pub(super) const ALL: [Self; 3] = [Self::Fast, Self::Clients, Self::Blended];
+    pub(super) const ALL: [Self; 3] = [Self::Fast, Self::Own, Self::Blended];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Blended => "blended",
-            Self::Clients => "clients",
             Self::Fast => "fast",
+            Self::Own => "own",
         }
     }
 
-    /// What a node of this kind does.
+    /// What a node of this kind does with what it forwards, and a client with all that it sends.
     pub(super) const fn flush(self, kind: Kind) -> FlushPolicy {
         match (self, kind) {
-            (Self::Blended, _) | (Self::Clients, Kind::Client) => FlushPolicy::Blended,
-            (Self::Fast, _) | (Self::Clients, Kind::Relay) => FlushPolicy::Fast,
+            (Self::Blended, _) | (Self::Own, Kind::Client) => FlushPolicy::Blended,
+            (Self::Fast, _) | (Self::Own, Kind::Relay) => FlushPolicy::Fast,
+        }
+    }
+
+    /// What a node does with its own words.
+    pub(super) const fn say(self) -> Flush {
+        match self {
+            Self::Blended | Self::Own => Flush::Blended,
+            Self::Fast => Flush::Fast,
         }
     }
 }

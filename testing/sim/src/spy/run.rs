@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use undertone_transport::{Flush, Route};
+use undertone_transport::Route;
 use undertone_whisper::{Advertise, Config, Dialects, TransportConfig, Watch as Which};
 
 use super::judge::{Kind, Learned, Sighting, bits, estimate};
@@ -100,8 +100,8 @@ impl World {
         let gap = Duration::from_millis(u64::from(plan.gap_ms));
         for (number, (author, route, to)) in (0..).zip(&self.says) {
             let Some(reader) = self.people.get(*to) else { continue };
-            // The machine below delays and mixes, not the command.
-            let say = Say { route: route.clone(), to: reader.key, bytes: plan.bytes, flush: Flush::Fast };
+            let flush = policy.say();
+            let say = Say { route: route.clone(), to: reader.key, bytes: plan.bytes, flush };
             sim.command(second(FIRST).after(gap * number), *author, say);
         }
         let mut watch = Watch::new(self.relays);
@@ -196,7 +196,6 @@ impl Worlds {
         let (policy, asks) = setting;
         let kinds = match setting {
             (_, Asks::All) => vec![(Kind::Client, "client_asks_all")],
-            (Policy::Clients, Asks::Own) => vec![(Kind::Client, "client_asks_own")],
             // What clients do says next to nothing of those who speak as relays.
             (_, Asks::Own) => vec![(Kind::Client, "client_asks_own"), (Kind::Relay, "relay")],
         };

@@ -53,6 +53,10 @@ fn observers_among_the_relays_guess_who_said_it() {
         |policy: &str, percent: u32| report.value(&format!("named_{policy}_relay_{percent}")).unwrap();
     assert!(named("fast", 20) > named("fast", 5), "more observers see more");
     assert!(named("blended", 20) < named("fast", 20), "who mixes is named less often");
+    for percent in [5, 10, 20] {
+        let (own, fast) = (named("own", percent), named("fast", percent));
+        assert!(own < 0.7 * fast, "whose own words alone wait is named less often still: {own} of {fast}");
+    }
 }
 
 #[test]
