@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::account::{AccountCommand, ImportKind, Picture, ShowArgs, WordList};
+pub(crate) use self::account::{AccountCommand, ImportKind, Picture, ProfileArgs, ShowArgs, WordList};
 pub(crate) use self::dns::{DnsCommand, ListArgs, SignArgs};
 pub(crate) use self::network::{
     BootNode, BootnodeArgs, DiscoveryArgs, DoctorArgs, KeyArgs, NodeArgs, PeerArgs, PeersCommand, ReachArgs,
@@ -154,8 +154,9 @@ pub(crate) struct ListenArgs {
 /// Where names of ENS are looked up.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct EnsArgs {
-    /// An Ethereum JSON-RPC endpoint that is asked for name.eth; it learns whom you look for, and is believed
-    /// [or the first line of the file ens-rpc in the data directory]
+    /// An Ethereum JSON-RPC endpoint that is asked for name.eth; it learns whom you look for, and is believed. Everybody
+    /// on this machine sees arguments: a URL with a key in it belongs into the environment or the first line of the file
+    /// ens-rpc in the data directory
     #[arg(
         long,
         value_name = "URL",

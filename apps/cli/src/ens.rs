@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow};
+use serde_json::Value;
 use undertone_crypto::PublicKey;
 use undertone_ens::{Endpoint, Ens, EnsConfig, EnsName, Verdict};
 
@@ -41,11 +42,46 @@ pub(crate) async fn resolve(name: &EnsName, args: &EnsArgs) -> Result<Option<Pub
     })
 }
 
-/// Whether a name leads to this key now; `None` when no endpoint is configured.
-pub(crate) async fn verify(name: &EnsName, key: &PublicKey, args: &EnsArgs) -> Result<Option<bool>> {
-    let Some(ens) = endpoint(args)? else { return Ok(None) };
-    let verdict = ens.verify(name, key).await.with_context(|| format!("look up {}", name.as_str()))?;
-    Ok(Some(verdict == Verdict::Verified))
+/// What is known of a name that somebody claims.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Standing {
+    /// No endpoint is configured.
+    Off,
+    /// The endpoint has not answered, for this reason.
+    Unanswered(String),
+    /// It leads to the key of whoever claims it, now.
+    Verified,
+    /// It leads to no key, or to another one.
+    Wrong,
+}
+
+impl Standing {
+    /// For a script: `ensVerified` is none where nothing is known, and `ensError` says why when that is a failure.
+    pub(crate) fn tell(&self, members: &mut serde_json::Map<String, Value>) {
+        let verified = match self {
+            Self::Off | Self::Unanswered(_) => None,
+            Self::Verified => Some(true),
+            Self::Wrong => Some(false),
+        };
+        members.insert("ensVerified".to_owned(), verified.into());
+        if let Self::Unanswered(why) = self {
+            members.insert("ensError".to_owned(), why.as_str().into());
+        }
+    }
+}
+
+/// Whether a name that somebody with this key claims leads to it now. An endpoint that does not answer spoils nothing
+/// but this; one that cannot be asked at all is a mistake of the person.
+pub(crate) async fn standing(name: &str, key: &PublicKey, args: &EnsArgs) -> Result<Standing> {
+    let (Some(ens), Ok(name)) = (endpoint(args)?, EnsName::claimed(name)) else { return Ok(Standing::Off) };
+    Ok(match ens.verify(&name, key).await {
+        Ok(Verdict::Verified) => Standing::Verified,
+        Ok(_) => Standing::Wrong,
+        Err(error) => {
+            let chain: Vec<String> = anyhow::Error::new(error).chain().map(ToString::to_string).collect();
+            Standing::Unanswered(chain.join(": "))
+        }
+    })
 }
 
 fn endpoint(args: &EnsArgs) -> Result<Option<Ens>> {

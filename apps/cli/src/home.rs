@@ -100,6 +100,29 @@ pub(crate) fn stdin_text() -> Result<zeroize::Zeroizing<String>> {
     Ok(text)
 }
 
+/// Reads what is typed on a terminal up to an empty line.
+pub(crate) fn typed_text() -> Result<zeroize::Zeroizing<String>> {
+    use std::io::Read;
+    use std::os::fd::AsFd;
+    /// Longest text in bytes: far above any phrase.
+    const MAX: usize = 16 * 1024;
+    let mut stdin = std::fs::File::from(std::io::stdin().as_fd().try_clone_to_owned().context("read stdin")?);
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(MAX));
+    let mut line = zeroize::Zeroizing::new([0; 4_096]);
+    // A terminal hands out a line at a time.
+    loop {
+        let length = stdin.read(&mut *line).context("read stdin")?;
+        let read = std::str::from_utf8(line.get(..length).unwrap_or_default());
+        let read = read.map_err(|_| anyhow!("what was typed is no UTF-8 text"))?;
+        // Never beyond what it holds, so that no copy is left behind.
+        let over = read.trim().is_empty() && (length == 0 || !text.trim().is_empty());
+        if over || text.len() + length > MAX {
+            return Ok(text);
+        }
+        text.push_str(read);
+    }
+}
+
 /// A key file. What is larger than any is not read, a device without end neither.
 pub(crate) fn small_file(path: &Path) -> Result<Vec<u8>> {
     use std::io::Read;

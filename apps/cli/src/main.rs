@@ -17,6 +17,7 @@ mod output;
 mod password;
 mod peers;
 mod people;
+mod picture;
 mod scan;
 mod who;
 
@@ -40,8 +41,13 @@ impl std::fmt::Display for Usage {
 impl std::error::Error for Usage {}
 
 fn main() -> ExitCode {
+    // Before anything is typed or read.
+    let undumpable = undertone_runtime::forbid_core_dumps();
     let cli = Cli::parse();
     start_logging(&cli.global);
+    if let Err(error) = undumpable {
+        tracing::warn!(%error, "a crash could leave keys behind: the system forbids no core dumps");
+    }
     let ui = Ui::new(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use undertone_account::{key_text, three_word_name};
 use undertone_crypto::PublicKey;
+use undertone_ens::EnsName;
 use undertone_messenger::{
     ChatId, Contact, ContactState, Device, InstallationId, Notice, Pfs, Protection, Undecodable,
 };
@@ -55,7 +56,7 @@ impl People {
     /// What is new of a person, in words; nothing when it is nothing to speak of.
     fn change(&self, now: &Contact) -> Option<String> {
         let before = self.0.get(&now.key);
-        let mut words = Vec::new();
+        let mut words: Vec<&str> = Vec::new();
         if before.map_or(ContactState::Unknown, |contact| contact.state) != now.state {
             words.push(match now.state {
                 ContactState::Unknown => "is no contact any more",
@@ -82,6 +83,17 @@ impl People {
         }
         if now.has_added_us && !before.is_some_and(|contact| contact.has_added_us) {
             words.push("has added you");
+        }
+        let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        let claimed = |contact: &Contact| EnsName::claimed(contact.claimed_ens.as_deref()?).ok();
+        if let Some(name) = claimed(now)
+            && before.and_then(claimed).as_ref() != Some(&name)
+        {
+            let typed = self.typed(&now.key);
+            words.push(format!(
+                "says that it is {}: unverified (`undertone contacts show {typed}` looks it up)",
+                name.as_str()
+            ));
         }
         (!words.is_empty()).then(|| words.join("; "))
     }
@@ -164,6 +176,18 @@ pub(crate) fn told(notice: &Notice, me: &PublicKey, names: &People) -> Option<To
             json!({ "event": "newDevice", "person": of(peer), "device": installation.as_str() }),
         ),
         Notice::OwnDevice(device) => own_device(device),
+        Notice::Profile(profile) => {
+            let name = match profile.ens_name.as_str() {
+                "" => "no name of ENS".to_owned(),
+                name => format!("the name {}", paint(NAME, printable(name))),
+            };
+            let picture = if profile.picture.is_empty() { "no picture" } else { "a picture" };
+            tell(
+                Mark::Note,
+                format!("your contacts are told {name} and {picture} of you"),
+                json!({ "event": "profile", "ensName": profile.ens_name, "pictureBytes": profile.picture.len() }),
+            )
+        }
         Notice::SessionChanged { peer, installation } => {
             let whose = if peer == me { "your other".to_owned() } else { format!("{}'s", name(peer)) };
             tell(
@@ -252,6 +276,7 @@ const fn weaker(to: Protection) -> &'static str {
 #[cfg(test)]
 mod tests {
     use undertone_crypto::SecretKey;
+    use undertone_messenger::Profile;
 
     use super::*;
 
@@ -281,6 +306,11 @@ mod tests {
             Notice::LostSession { peer: bob, installation: None, answered: false },
             Notice::LostSession { peer: me, installation: None, answered: true },
             Notice::NewDevice { peer: bob, installation: id("a\u{202e}b") },
+            Notice::Profile(Box::default()),
+            Notice::Profile(Box::new(Profile {
+                ens_name: "alice.eth".to_owned(),
+                picture: "data:image/png;base64,AA==".to_owned(),
+            })),
             Notice::SessionChanged { peer: bob, installation: device },
             Notice::SessionChanged { peer: me, installation: None },
             Notice::Undecodable { author: bob, why: Undecodable::Security("open.key") },

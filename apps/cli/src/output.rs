@@ -166,26 +166,59 @@ impl<const N: usize> Table<N> {
         self.rows.push(row);
     }
 
+    /// A script gets a line for each row, and so does a terminal that is wide enough.
     pub(crate) fn print(&self, ui: &Ui) {
+        self.lines(columns()).iter().for_each(|line| ui.line(line));
+    }
+
+    fn lines(&self, columns: usize) -> Vec<String> {
         let mut widths = [0; N];
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = visible(cell).max(*width);
             }
         }
-        for row in &self.rows {
-            let mut line = String::new();
-            for (width, cell) in widths.iter().zip(row) {
-                line.push_str(cell);
-                line.push_str(&" ".repeat(width - visible(cell) + 2));
-            }
-            ui.line(line.trim_end());
+        if widths.iter().sum::<usize>() + GAP * N.saturating_sub(1) > columns {
+            return self.stacked();
         }
+        let line = |row: &[String; N]| {
+            let cells = widths.iter().zip(row);
+            let padded = cells.map(|(width, cell)| cell.clone() + &" ".repeat(width - visible(cell) + GAP));
+            padded.collect::<String>().trim_end().to_owned()
+        };
+        self.rows.iter().map(line).collect()
+    }
+
+    /// A block for each row: what would be a column is a line.
+    fn stacked(&self) -> Vec<String> {
+        let Some((heading, rows)) = self.rows.split_first() else { return Vec::new() };
+        let widest = heading.iter().map(|head| visible(head)).max().unwrap_or_default();
+        let mut lines = Vec::new();
+        for (n, row) in rows.iter().enumerate() {
+            if n > 0 {
+                lines.push(String::new());
+            }
+            let labelled = heading.iter().zip(row).map(|(head, cell)| {
+                format!("{head}{}{cell}", " ".repeat(widest - visible(head) + GAP)).trim_end().to_owned()
+            });
+            lines.extend(labelled);
+        }
+        lines
     }
 }
 
+/// Blanks between two columns.
+const GAP: usize = 2;
+
+/// How wide the terminal is, if stdout is one; as wide as you like otherwise.
+pub(crate) fn columns() -> usize {
+    let size =
+        if io::stdout().is_terminal() { rustix::termios::tcgetwinsize(io::stdout()).ok() } else { None };
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(usize::MAX)
+}
+
 /// Characters of a text beside the escapes that colour it.
-fn visible(text: &str) -> usize {
+pub(crate) fn visible(text: &str) -> usize {
     anstream::adapter::strip_str(text).to_string().chars().count()
 }
 
@@ -203,7 +236,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{DIM, day, paint, printable, quoted, span, visible};
+    use super::{DIM, Table, day, paint, printable, quoted, span, visible};
 
     #[test]
     fn times_are_short_and_colours_have_no_width() {
@@ -212,6 +245,19 @@ mod tests {
         assert_eq!(visible(&paint(DIM, "grüße")), 5);
         assert_eq!(day(1_600_000_000_123), "2020-09-13");
         assert_eq!(["Bob", "it's Bob"].map(quoted), ["Bob", "'it'\\''s Bob'"]);
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_stands_on_its_side() {
+        let mut table = Table::new(["NAME", "CHAT KEY"]);
+        table.row(["Bob".to_owned(), "zQ3sh".to_owned()]);
+        table.row([paint(DIM, "–"), "zQ3si".to_owned()]);
+        let lines = |columns| {
+            let lines: Vec<String> = table.lines(columns);
+            lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(14), ["NAME  CHAT KEY", "Bob   zQ3sh", "–     zQ3si"]);
+        assert_eq!(lines(13), ["NAME      Bob", "CHAT KEY  zQ3sh", "", "NAME      –", "CHAT KEY  zQ3si"]);
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::{Usage, ens};
 /// Longest name of a contact in bytes.
 const MAX_NAME: usize = undertone_messenger::limits::MAX_NICKNAME;
 
+/// Characters of `zQ3sh…`.
+const CHAT_KEY: usize = 49;
+
 /// What a text reads as, before anybody is asked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum To {
@@ -39,6 +42,9 @@ impl To {
         let begins = |with: &str| text.get(..with.len()).is_some_and(|t| t.eq_ignore_ascii_case(with));
         match key_text::parse(text) {
             Ok(key) => return Ok(Self::Key(key)),
+            Err(_) if begins("zQ3sh") && text.len() != CHAT_KEY => {
+                return Err(wrong(&format!("a chat key has {CHAT_KEY} characters, not {}", text.len())));
+            }
             Err(error) if begins("0x") || begins("zQ3sh") || text.is_empty() => return Err(wrong(&error)),
             Err(_) => {}
         }

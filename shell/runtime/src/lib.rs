@@ -38,6 +38,7 @@
 #![warn(missing_docs)]
 
 mod block;
+mod core_dump;
 mod environment;
 mod file_limit;
 mod files;
@@ -46,6 +47,7 @@ mod pool;
 mod tasks;
 
 pub use block::block_on;
+pub use core_dump::forbid_core_dumps;
 pub use environment::{Clock, Environment, EnvironmentError, ManualClock, limits};
 pub use file_limit::{FileLimit, RESERVED_FILES};
 pub use files::{FileError, private_dir, sync_dir, write_private};

@@ -7,13 +7,15 @@
 //! ```
 
 mod backup;
+mod make;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rand_core::CryptoRng;
 use undertone_account::backup::BackupError;
 use undertone_account::keystore::{self, KeyFile, KeystoreError, ScryptParams};
-use undertone_account::{Address, ChatKey, three_word_name};
+use undertone_account::{Address, ChatKey, ExtendedKeyError, three_word_name};
 use undertone_base::{FaultClass, Unix};
 use undertone_crypto::PublicKey;
 use undertone_messenger::{Fault, RestoreError};
@@ -45,6 +47,9 @@ pub enum AccountsError {
         #[source]
         source: std::io::Error,
     },
+    /// Words that make no key; of words that are chosen at random it does not happen.
+    #[error(transparent)]
+    Key(#[from] ExtendedKeyError),
     /// A key file is damaged, of an unknown kind, or the password is wrong.
     #[error(transparent)]
     Keystore(#[from] KeystoreError),
@@ -81,6 +86,7 @@ impl AccountsError {
             }
             Self::File(e) => e.fault(),
             Self::Io { .. } => FaultClass::Environment,
+            Self::Key(e) => e.fault(),
             Self::Keystore(e) => e.fault(),
             Self::Messenger(e) => e.fault(),
             Self::Open(e) => e.fault(),
@@ -95,6 +101,7 @@ impl AccountsError {
             Self::Exists(_) => "accounts.exists",
             Self::File(e) => e.code(),
             Self::Io { .. } => "accounts.io",
+            Self::Key(e) => e.code(),
             Self::Keystore(e) => e.code(),
             Self::MessagesExist { .. } => "accounts.messages_exist",
             Self::Messenger(e) => e.code(),
@@ -215,7 +222,7 @@ impl Accounts {
         }
     }
 
-    /// Writes a key file for `key`. Slow on purpose (scrypt).
+    /// Writes a key file for `key`; [`Accounts::create`] and [`Accounts::import`] end here. Slow on purpose (scrypt).
     ///
     /// # Errors
     /// [`AccountsError::Exists`], [`AccountsError::File`], [`AccountsError::Io`].
@@ -280,11 +287,17 @@ fn fits(account: &Account, who: &str) -> bool {
 
 fn read(path: &Path) -> Result<Vec<u8>, AccountsError> {
     let io = |source| AccountsError::Io { path: path.to_owned(), source };
-    let length = std::fs::metadata(path).map_err(io)?.len();
-    if length > MAX_KEY_FILE {
-        return Err(KeystoreError::TooLong.into());
+    // A pipe would be waited for.
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(io(std::io::ErrorKind::InvalidInput.into()));
     }
-    std::fs::read(path).map_err(io)
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).map_err(io)?.take(MAX_KEY_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_KEY_FILE) {
+        Ok(bytes)
+    } else {
+        Err(KeystoreError::TooLong.into())
+    }
 }
 
 #[cfg(test)]
@@ -352,6 +365,10 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("keystore")).unwrap();
         std::fs::write(dir.path().join("keystore/from-geth"), text).unwrap();
         std::fs::write(dir.path().join("keystore/README"), "not a key").unwrap();
+        std::fs::write(dir.path().join("keystore/large"), vec![b' '; 65 * 1024]).unwrap();
+        // Nobody writes into it: whoever reads waits for ever.
+        let (pipe, mode) = (dir.path().join("keystore/pipe"), rustix::fs::Mode::from_raw_mode(0o600));
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         let account = accounts.find(None).unwrap();
         assert_eq!(account.key, None);
         account.unlock("pw").unwrap();

@@ -34,7 +34,8 @@ pub struct ClientConfig {
     pub listen: Option<SocketAddr>,
     /// Nodes to stay connected to.
     pub peers: Vec<Enode>,
-    /// Which protocols its node speaks.
+    /// Which protocols its node speaks: both meet every peer there is. One alone is for laboratories, and for a peer that
+    /// should not learn that the other is spoken.
     pub protocols: Protocols,
     /// How peers of Waku are told which topics it wants.
     pub waku: WakuMode,
@@ -93,6 +94,9 @@ pub enum ClientEvent {
 
 /// A person's account at work. Clones are the same client; it runs until its [`Tasks`] stop.
 ///
+/// To end it: [`Tasks::shutdown`], whose answer tells of a task that panicked or was stuck. What was told as done is
+/// durable without that.
+///
 /// To lock the account: stop the tasks, and drop every clone. Then nothing in the process opens it any more; keys in memory
 /// and on used stacks are wiped (a test reads all of a process's memory and looks).
 #[derive(Clone, Debug)]
@@ -109,7 +113,7 @@ pub struct Client {
 impl Client {
     /// Opens the account's messages (made when absent), starts its node, listens for what concerns it, and sends
     /// what waited. The receiver should be read: while [`limits::EVENTS`] wait, nothing more is taken from the
-    /// network.
+    /// network. After an error the node may have been started: stop `tasks` then, too.
     ///
     /// # Errors
     /// [`ClientError::Open`] (wrong key, damaged, newer version …), [`ClientError::Node`],

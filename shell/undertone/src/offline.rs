@@ -4,12 +4,11 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rand::rngs::StdRng;
 use undertone_account::ChatKey;
 use undertone_base::StoreError;
 use undertone_crypto::{KeyId, MemoryKeyring, PublicKey};
 use undertone_messenger::{Command, Effect, Fault, Input, Messenger, Notice};
-use undertone_runtime::{Clock, Environment};
+use undertone_runtime::Environment;
 use undertone_store::{Database, SqlTx, WriterError};
 
 use crate::error::ClientError;
@@ -19,8 +18,7 @@ use crate::error::ClientError;
 pub struct Offline {
     database: Database,
     messenger: Messenger,
-    clock: Clock,
-    rng: StdRng,
+    env: Environment,
     begun: bool,
 }
 
@@ -30,13 +28,12 @@ impl Offline {
     /// # Errors
     /// [`ClientError::Open`] (wrong key, damaged, newer version …), [`ClientError::Messenger`].
     pub fn open(key: ChatKey, home: &Path, env: &Environment) -> Result<Self, ClientError> {
-        let mut rng = env.rng();
         let secret = key.into_secret_key();
-        let database = Database::open(&home.join(crate::MESSAGES), secret.secret(), &mut rng)?;
+        let database = Database::open(&home.join(crate::MESSAGES), secret.secret(), &mut env.rng())?;
         let mut keyring = MemoryKeyring::new();
         let identity: KeyId = keyring.insert(secret);
         let messenger = Messenger::new(Arc::new(keyring), identity)?;
-        Ok(Self { database, messenger, clock: env.clock().clone(), rng, begun: false })
+        Ok(Self { database, messenger, env: env.clone(), begun: false })
     }
 
     /// The account's public key.
@@ -63,8 +60,9 @@ impl Offline {
     /// [`ClientError::Messenger`]; nothing has changed then.
     pub fn begin(&mut self) -> Result<(), ClientError> {
         if !self.begun {
-            let (messenger, rng, clock) = (&self.messenger, &mut self.rng, &self.clock);
-            let start: Result<_, Fault> = self.database.transact(|tx| messenger.open(tx, clock.now(), rng));
+            let (messenger, env) = (&self.messenger, &self.env);
+            let start: Result<_, Fault> =
+                self.database.transact(|tx| messenger.open(tx, env.now(), &mut env.rng()));
             start?;
             self.begun = true;
         }
@@ -77,8 +75,10 @@ impl Offline {
     /// [`ClientError::Messenger`]; nothing has changed then.
     pub fn command(&mut self, command: Command) -> Result<Vec<Notice>, ClientError> {
         self.begin()?;
-        let (messenger, rng, clock) = (&self.messenger, &mut self.rng, &self.clock);
-        let step = self.database.transact(|tx| messenger.step(tx, clock.now(), rng, Input::Command(command)));
+        let (messenger, env) = (&self.messenger, &self.env);
+        let step = self
+            .database
+            .transact(|tx| messenger.step(tx, env.now(), &mut env.rng(), Input::Command(command)));
         let notices = step?.into_iter().filter_map(|effect| match effect {
             Effect::Notify(notice) => Some(notice),
             // What is to be sent is in the outbox, and what is to be heard follows from the rows.

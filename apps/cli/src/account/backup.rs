@@ -70,7 +70,7 @@ pub(super) fn restore(global: &Global, accounts: &Accounts, file: &Path, ui: &Ui
     let open = std::fs::File::open(file).with_context(about)?;
     open.take(limit).read_to_end(&mut bytes).with_context(about)?;
     let sealed = BackupFile::parse(&bytes).with_context(|| file.display().to_string())?;
-    let password = password::existing(global.password_file.as_deref())?;
+    let password = password::existing_of("Password of the backup: ", global.password_file.as_deref())?;
     let backup = ui.busy("decrypting the backup", || sealed.open(&password));
     let backup = backup.with_context(|| file.display().to_string())?;
     let env = Environment::system()?;

@@ -1,9 +1,12 @@
 //! `undertone account`.
 
 mod backup;
+mod profile;
 mod show;
 mod words;
 
+use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
@@ -16,6 +19,8 @@ use undertone_runtime::Environment;
 use crate::args::{AccountCommand, Global, ImportKind};
 use crate::output::{GOOD, Ui, paint};
 use crate::{home, password};
+
+pub(crate) use self::profile::ours;
 
 pub(crate) async fn run(global: &Global, command: AccountCommand, ui: &Ui) -> Result<ExitCode> {
     let dir = home::data_dir(global)?;
@@ -30,11 +35,17 @@ pub(crate) async fn run(global: &Global, command: AccountCommand, ui: &Ui) -> Re
             let _lock = home::own(&dir)?;
             let key = match from {
                 ImportKind::Words => words::import(ignore_checksum, ui)?,
-                ImportKind::PrivateKey => ChatKey::new(SecretKey::from_hex(home::stdin_text()?.trim())?),
+                ImportKind::PrivateKey => {
+                    let text = match std::io::stdin().is_terminal() {
+                        true => password::typed_unseen("Private key, 64 hexadecimal digits (not shown): ")?,
+                        false => home::stdin_text()?,
+                    };
+                    ChatKey::new(SecretKey::from_hex(text.trim())?)
+                }
                 ImportKind::Keystore => {
                     let file = file.context("--file is required with --from keystore")?;
                     let text = home::small_file(&file)?;
-                    from_keystore(global, &text, ui)?
+                    from_keystore(global, &file, &text, ui)?
                 }
             };
             let password = password::new(global.password_file.as_deref())?;
@@ -67,6 +78,7 @@ pub(crate) async fn run(global: &Global, command: AccountCommand, ui: &Ui) -> Re
         AccountCommand::Backup { file, backup_password_file } => {
             backup::make(global, &accounts, &file, backup_password_file.as_deref(), ui).await?;
         }
+        AccountCommand::Profile(args) => profile::run(global, args, ui).await?,
         AccountCommand::Restore { file } => {
             let _lock = home::own(&dir)?;
             backup::restore(global, &accounts, &file, ui)?;
@@ -83,9 +95,9 @@ fn add(accounts: &Accounts, key: &ChatKey, password: &str, ui: &Ui) -> Result<Ac
 }
 
 /// geth's files open with what was typed, Status's with the hash of it.
-fn from_keystore(global: &Global, text: &[u8], ui: &Ui) -> Result<ChatKey> {
-    let file = KeyFile::parse(text)?;
-    let typed = password::existing(global.password_file.as_deref())?;
+fn from_keystore(global: &Global, path: &Path, text: &[u8], ui: &Ui) -> Result<ChatKey> {
+    let file = KeyFile::parse(text).with_context(|| format!("{} is no key file", path.display()))?;
+    let typed = password::existing_of("Password of the key file: ", global.password_file.as_deref())?;
     let [lower, upper] = status_passwords(&typed);
     for password in [&*typed, &*lower, &*upper] {
         match ui.busy("opening the key file", || file.open(password)) {

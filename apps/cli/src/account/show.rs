@@ -9,7 +9,7 @@ use undertone_account::{ColourRing, EmojiHash, Identicon, key_text, link, qr};
 use undertone_crypto::PublicKey;
 
 use crate::args::{Picture, ShowArgs};
-use crate::output::{GOOD, NAME, Ui, paint};
+use crate::output::{DIM, GOOD, NAME, Table, Ui, columns, paint, visible};
 use crate::people::show::{faces, ink, labelled};
 
 /// Why there is nothing to draw.
@@ -31,9 +31,21 @@ pub(super) fn run(account: &Account, args: &ShowArgs, ui: &Ui) -> Result<()> {
     labelled("address", &account.address.to_string(), ui);
     labelled("key file", &account.file.display().to_string(), ui);
     ui.line("");
-    for line in qr::terminal(&link::profile(key), ink())?.lines() {
-        ui.line(line);
+    code(key, columns(), ui)
+}
+
+/// The code that all clients read; a smaller one that newer clients read, where it does not fit; or none.
+fn code(key: &PublicKey, columns: usize, ui: &Ui) -> Result<()> {
+    let fits = |code: &String| code.lines().all(|line| visible(line) <= columns);
+    for link in [link::profile(key), link::short_profile(key)] {
+        if let Some(code) = Some(qr::terminal(&link, ink())?).filter(fits) {
+            code.lines().for_each(|line| ui.line(line));
+            return Ok(());
+        }
     }
+    ui.note(
+        "this terminal is too narrow for the QR code: `undertone account show --svg FILE` writes a picture",
+    );
     Ok(())
 }
 
@@ -55,14 +67,17 @@ pub(super) fn summary(account: &Account, ui: &Ui) {
 }
 
 pub(super) fn list(accounts: &[Account], ui: &Ui) {
+    if ui.json {
+        return accounts.iter().for_each(|account| ui.object(&describe(account)));
+    }
+    let mut table = Table::new(["ADDRESS", "NAME", "CHAT KEY"]);
     for account in accounts {
-        if ui.json {
-            ui.object(&describe(account));
-            continue;
-        }
-        let name = account.name().unwrap_or_else(|| "(locked)".to_owned());
+        let name = account.name().map_or_else(|| paint(DIM, "(locked)"), |name| paint(NAME, name));
         let key = account.key.as_ref().map_or_else(String::new, key_text::chat_key);
-        ui.line(&format!("{}  {}  {key}", account.address, paint(NAME, format!("{name:<34}"))));
+        table.row([account.address.to_string(), name, key]);
+    }
+    if !accounts.is_empty() {
+        table.print(ui);
     }
 }
 

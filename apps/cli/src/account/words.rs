@@ -41,14 +41,13 @@ pub(super) fn new(
         "These {count} words are the account. Who has them has it; who loses them has lost it."
     ));
     ui.note("Write them down on paper. They are not shown again.\n");
+    let columns = terminal_columns();
     // To stderr, with the other things that a person reads: a script gets the account as data on stdout.
-    for (row, line) in words.chunks(4).enumerate() {
-        let cells: Vec<String> =
-            (row * 4 + 1..).zip(line).map(|(n, word)| format!("{n:>3}. {word:<12}")).collect();
-        anstream::eprintln!("{}", paint(BOLD, cells.concat().trim_end()));
-    }
-    ui.note("");
+    let rows = rows(&words, columns);
+    rows.iter().for_each(|row| anstream::eprintln!("{}", paint(BOLD, row)));
+    anstream::eprintln!();
     if !no_confirm {
+        take_away(&rows, columns)?;
         let mut places: Vec<usize> = (1..=words.len()).collect();
         while places.len() > ASKED {
             places.remove(rng.random_range(0..places.len()));
@@ -56,6 +55,40 @@ pub(super) fn new(
         ask_back(&words, &places)?;
     }
     Ok((key, password))
+}
+
+/// Words with their numbers, as many on a line as surely fit.
+fn rows(words: &[&str], columns: usize) -> Vec<String> {
+    // Characters of Chinese, Japanese and Korean are two columns wide, and the words have twelve of them at most.
+    let widest = if words.iter().all(|word| word.is_ascii()) { 18 } else { 30 };
+    let cells = (columns.saturating_sub(1) / widest).clamp(1, 4);
+    let row = |(row, line): (usize, &[&str])| {
+        let numbered = (row * cells + 1..).zip(line).map(|(n, word)| format!("{n:>3}. {word:<12}"));
+        numbered.collect::<String>().trim_end().to_owned()
+    };
+    words.chunks(cells).enumerate().map(row).collect()
+}
+
+/// What stderr has room for; eighty where that is not known.
+fn terminal_columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(80)
+}
+
+/// Waits until the words are on paper, and takes them off the screen: what is asked back is not read off it, and they do
+/// not stay there.
+fn take_away(rows: &[String], columns: usize) -> Result<()> {
+    const PROMPT: &str = "Are they on paper? Press Enter: they leave the screen. ";
+    anstream::eprint!("{PROMPT}");
+    std::io::stderr().flush()?;
+    std::io::stdin().lock().read_line(&mut String::new())?;
+    if std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb") {
+        // The words, the empty line, the prompt, and where the cursor is now.
+        let lines = rows.len() + 1 + PROMPT.len().div_ceil(columns);
+        // To the beginning of that line, and nothing below.
+        write!(std::io::stderr(), "\x1b[{lines}F\x1b[J")?;
+    }
+    Ok(())
 }
 
 /// Asks for some of the words, so that they are on paper before anything depends on them.
@@ -79,10 +112,12 @@ fn ask_back(words: &[&str], places: &[usize]) -> Result<()> {
 
 /// The key of the words on stdin, in whichever list they are.
 pub(super) fn import(ignore_checksum: bool, ui: &Ui) -> Result<ChatKey> {
-    if std::io::stdin().is_terminal() {
-        ui.note("Type the words, then Enter and Ctrl-D:");
-    }
-    let text = home::stdin_text()?;
+    let text = if std::io::stdin().is_terminal() {
+        ui.note("Type the words, and an empty line after them:");
+        home::typed_text()?
+    } else {
+        home::stdin_text()?
+    };
     let mnemonic = match Mnemonic::parse(&text) {
         Ok(mnemonic) => {
             let found = Diagnosis::of(&text)?;

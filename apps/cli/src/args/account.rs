@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::EnsArgs;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
     /// Make an account; its words are shown once and asked back
+    #[command(visible_alias = "create")]
     New {
         /// Do not ask the words back (they are still shown)
         #[arg(long)]
@@ -55,6 +58,12 @@ pub(crate) enum AccountCommand {
         #[arg(long, value_name = "FILE")]
         backup_password_file: Option<PathBuf>,
     },
+    /// Show what your contacts are told of you, and change it
+    ///
+    /// People see the three words of your key, or what they call you. Beside that you can claim a name of ENS and send a
+    /// picture: to those whom you have told that you have added them (`contacts add --tell`), and to nobody else. While
+    /// `undertone listen` has the data directory, it does this work: no password is needed then.
+    Profile(ProfileArgs),
     /// Make the account of a backup file anew, as a new device
     ///
     /// --password-file, or the prompt, gives the password of the backup; the account has it afterwards.
@@ -62,6 +71,27 @@ pub(crate) enum AccountCommand {
         /// The file that `account backup` wrote
         file: PathBuf,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProfileArgs {
+    /// Claim this name of ENS; with an endpoint it is looked up first, and must lead to your key
+    #[arg(long, value_name = "NAME")]
+    pub(crate) ens_name: Option<String>,
+    /// Claim no name any more
+    #[arg(long, conflicts_with = "ens_name")]
+    pub(crate) no_ens_name: bool,
+    /// Claim the name without looking it up: your contacts may see that it does not lead to your key
+    #[arg(long, requires = "ens_name")]
+    pub(crate) unchecked: bool,
+    /// Send this picture (PNG or JPEG): the middle of it, 120 pixels wide, and nothing else that is in the file
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) picture: Option<PathBuf>,
+    /// Send no picture any more
+    #[arg(long, conflicts_with = "picture")]
+    pub(crate) no_picture: bool,
+    #[command(flatten)]
+    pub(crate) ens: EnsArgs,
 }
 
 #[derive(Args, Debug)]

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use undertone::{Client, Offline};
 use undertone_crypto::PublicKey;
-use undertone_messenger::{Chat, Command, Contact, Device, Pfs};
+use undertone_messenger::{Chat, Command, Contact, Device, Pfs, Profile};
 use zeroize::Zeroizing;
 
 /// Whoever has the account open.
@@ -63,6 +63,10 @@ impl Book<'_> {
 
     pub(crate) async fn default_pfs(&mut self) -> Result<Pfs> {
         ask!(self, |messenger, tx| messenger.default_pfs(tx))
+    }
+
+    pub(crate) async fn profile(&mut self) -> Result<Profile> {
+        ask!(self, |messenger, tx| messenger.profile(tx))
     }
 
     pub(crate) async fn backup(&mut self) -> Result<Zeroizing<Vec<u8>>> {

@@ -13,6 +13,7 @@ use super::show::{self, people};
 use super::task::{Change, Task};
 use super::views::{PersonAndDevices, PersonView};
 use crate::args::{ContactsArgs, ContactsCommand, EnsArgs, Global, PfsArgs, Policy, Switch};
+use crate::ens::Standing;
 use crate::output::{GOOD, Ui, paint, printable};
 use crate::who::Whom;
 use crate::{ens, scan};
@@ -58,11 +59,12 @@ pub(crate) async fn run(global: &Global, args: ContactsArgs, ui: &Ui) -> Result<
 
 /// What is to be said of the name of ENS that a person claims: the name, and whether it leads to the person's key.
 /// Not asked without an endpoint.
-async fn claim(person: &PersonView, args: &EnsArgs) -> Result<Option<(String, Option<bool>)>> {
+async fn claim(person: &PersonView, args: &EnsArgs) -> Result<Option<(String, Standing)>> {
     let Some((claimed, key)) = person.claimed_ens.as_ref().zip(person.key()) else { return Ok(None) };
     // What is no name is not shown at all.
     let Ok(name) = EnsName::claimed(claimed) else { return Ok(None) };
-    Ok(Some((name.as_str().to_owned(), ens::verify(&name, &key, args).await?)))
+    let standing = ens::standing(name.as_str(), &key, args).await?;
+    Ok(Some((name.as_str().to_owned(), standing)))
 }
 
 /// What was done, for a person; the person as it is now, for a script.

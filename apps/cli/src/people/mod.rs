@@ -21,9 +21,9 @@ use undertone_runtime::{DataDirLock, Environment};
 pub(crate) use self::book::Book;
 pub(crate) use self::contacts::run as contacts;
 pub(crate) use self::devices::run as devices;
-pub(crate) use self::task::{Proof, Task};
+pub(crate) use self::task::{NameClaim, ProfileChange, Proof, Task};
 pub(crate) use self::verify::run as verify;
-pub(crate) use self::views::PersonView;
+pub(crate) use self::views::{PersonView, ProfileView};
 
 use crate::args::Global;
 use crate::home;

@@ -7,6 +7,7 @@ use undertone_crypto::PublicKey;
 
 use super::devices;
 use super::views::{PersonAndDevices, PersonView};
+use crate::ens::Standing;
 use crate::output::{BAD, BOLD, DIM, GOOD, NAME, Table, Ui, day, paint, printable};
 
 /// What a person is called, with the three words beside a name of ours.
@@ -63,11 +64,11 @@ fn secrecy(person: &PersonView) -> String {
 }
 
 /// A person with everything that is known.
-pub(super) fn person(shown: &PersonAndDevices, claim: Option<&(String, Option<bool>)>, ui: &Ui) {
+pub(super) fn person(shown: &PersonAndDevices, claim: Option<&(String, Standing)>, ui: &Ui) {
     if ui.json {
         let mut value = json!(shown);
-        if let (Some(members), Some((_, verdict))) = (value.as_object_mut(), claim) {
-            members.insert("ensVerified".to_owned(), json!(verdict));
+        if let (Some(members), Some((_, standing))) = (value.as_object_mut(), claim) {
+            standing.tell(members);
         }
         return ui.object(&value);
     }
@@ -92,11 +93,8 @@ pub(super) fn person(shown: &PersonAndDevices, claim: Option<&(String, Option<bo
         (false, true) => row("added", "it was told that you have added it"),
         (false, false) => {}
     }
-    match claim {
-        Some((name, Some(true))) => row("ens", &format!("{name} {}", paint(GOOD, "leads to this key"))),
-        Some((name, Some(false))) => row("ens", &paint(BAD, format!("claims {name}, which is not its own"))),
-        Some((name, None)) => row("ens", &paint(DIM, format!("claims {name}: not checked (--ens-rpc URL)"))),
-        None => {}
+    if let Some((name, standing)) = claim {
+        ens_row(name, standing, ui);
     }
     if let Some(key) = person.key() {
         faces(&key, ui);
@@ -105,6 +103,21 @@ pub(super) fn person(shown: &PersonAndDevices, claim: Option<&(String, Option<bo
         ui.line("");
         devices::table(&shown.devices, ui);
     }
+}
+
+/// A name that somebody claims, and what is known of that.
+pub(crate) fn ens_row(name: &str, standing: &Standing, ui: &Ui) {
+    let text = match standing {
+        Standing::Verified => format!("{name} {}", paint(GOOD, "verified: it leads to this key")),
+        Standing::Wrong => paint(BAD, format!("{name} is claimed, and WRONG: it does not lead to this key")),
+        Standing::Off => {
+            format!("{name} {}", paint(DIM, "is claimed, unverified: no endpoint is named (--ens-rpc URL)"))
+        }
+        Standing::Unanswered(why) => {
+            format!("{name} {}", paint(BAD, format!("is claimed, unverified: {why}")))
+        }
+    };
+    labelled("ens", &text, ui);
 }
 
 /// A key with the forms and pictures that follow from it.

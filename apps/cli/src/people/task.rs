@@ -9,7 +9,7 @@ use undertone_messenger::{ChatId, Command, Contact, ContactState, OpenedBy, Pfs,
 use undertone_runtime::Environment;
 
 use super::book::Book;
-use super::views::{Compared, DeviceChange, DeviceView, PersonAndDevices, PersonView};
+use super::views::{Compared, DeviceChange, DeviceView, PersonAndDevices, PersonView, ProfileView};
 use crate::Usage;
 use crate::args::Policy;
 use crate::output::quoted;
@@ -42,6 +42,26 @@ pub(crate) enum Task {
     People,
     /// A [`PersonAndDevices`].
     Person { who: Whom },
+    /// Changes what we claim of ourselves, if anything is to be changed: [`ProfileView`].
+    Profile { change: ProfileChange },
+}
+
+/// What we claim of ourselves from now on; what is none stays.
+#[derive(Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ProfileChange {
+    pub(crate) ens_name: Option<NameClaim>,
+    /// A data URL; empty for no picture.
+    pub(crate) picture: Option<String>,
+}
+
+/// A name of ENS to claim; empty for none.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct NameClaim {
+    pub(crate) name: String,
+    /// The key that it leads to; none when nobody has looked.
+    pub(crate) leads_to: Option<String>,
 }
 
 /// That whoever asks has the key of the account, and so its password: all that was said leaves the owner with this.
@@ -142,7 +162,25 @@ pub(crate) async fn perform(book: &mut Book<'_>, task: Task) -> Result<Value> {
             let person = view(book, key).await?;
             json!(PersonAndDevices { person, devices: devices(book, key).await? })
         }
+        Task::Profile { change } => json!(profile(book, change).await?),
     })
+}
+
+async fn profile(book: &mut Book<'_>, change: ProfileChange) -> Result<ProfileView> {
+    if change != ProfileChange::default() {
+        let mut profile = book.profile().await?;
+        if let Some(claim) = change.ens_name {
+            crate::account::ours(&claim, &book.me())?;
+            profile.ens_name = claim.name;
+        }
+        if let Some(picture) = change.picture {
+            profile.picture = picture;
+        }
+        book.command(Command::SetProfile(profile)).await?;
+    }
+    let contacts = book.contacts().await?;
+    let told = contacts.iter().filter(|contact| contact.told && contact.state != ContactState::Blocked);
+    Ok(ProfileView::new(&book.me(), &book.profile().await?, told.count()))
 }
 
 /// Contacts by what they are called, then who is blocked, then strangers who wait.
@@ -183,6 +221,10 @@ async fn change_person(
     let command = match change {
         Change::Add { name, tell } => {
             let known = book.contact(peer).await?;
+            if known.state == ContactState::Blocked {
+                let typed = quoted(known.nickname.as_deref().unwrap_or(&key_text::chat_key(&peer)));
+                bail!("this person is blocked: `undertone contacts unblock {typed}` first");
+            }
             let name = name.or_else(|| who.own_name().filter(|_| known.nickname.is_none()));
             if let Some(name) = &name {
                 free(&book.contacts().await?, &peer, name)?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use undertone_account::{key_text, three_word_name};
 use undertone_base::Unix;
 use undertone_crypto::PublicKey;
-use undertone_messenger::{Contact, Device, Pfs};
+use undertone_messenger::{Contact, Device, Pfs, Profile};
 
 /// A person.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -74,6 +74,41 @@ pub(crate) struct PersonAndDevices {
     #[serde(flatten)]
     pub(crate) person: PersonView,
     pub(crate) devices: Vec<DeviceView>,
+}
+
+/// What our contacts are told of us.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProfileView {
+    pub(crate) public_key: String,
+    /// Three words that follow from the key.
+    pub(crate) name: String,
+    /// The name of ENS that we claim; empty for none.
+    pub(crate) ens_name: String,
+    /// What kind of picture we send, such as `image/png`.
+    pub(crate) picture_type: Option<String>,
+    /// How long it is as it is sent.
+    pub(crate) picture_bytes: usize,
+    /// How many people are told.
+    pub(crate) told: usize,
+}
+
+impl ProfileView {
+    pub(crate) fn new(key: &PublicKey, profile: &Profile, told: usize) -> Self {
+        let kind = profile.picture.strip_prefix("data:").and_then(|rest| rest.split_once(';'));
+        Self {
+            public_key: key.to_hex(),
+            name: three_word_name(key),
+            ens_name: profile.ens_name.clone(),
+            picture_type: kind.map(|(kind, _)| kind.to_owned()),
+            picture_bytes: profile.picture.len(),
+            told,
+        }
+    }
+
+    pub(crate) fn key(&self) -> Option<PublicKey> {
+        PublicKey::from_hex(&self.public_key).ok()
+    }
 }
 
 /// A device.

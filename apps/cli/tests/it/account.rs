@@ -51,7 +51,7 @@ fn a_new_account_is_shown_listed_exported_and_gets_another_password() {
     }
     assert!(!shown.contains('\u{1b}'), "no colours where no terminal is");
     let listed = run(&mut on(&dir, &["account", "list"])).expect(0).out;
-    assert_eq!(listed.lines().count(), 1);
+    assert_eq!(listed.lines().count(), 2, "a heading and one account");
 
     let exported = run(&mut on(&dir, &["account", "export"])).expect(0).out;
     let params = serde_json::from_str::<Value>(&exported).unwrap()["crypto"]["kdfparams"].clone();

@@ -111,6 +111,57 @@ fn two_devices_of_one_person_are_seen_enabled_and_reached() {
     stop(alice_listens);
 }
 
+/// People write to three devices of a person. The fourth that Bob sets up pushes one out: he is told where he enables it
+/// and where he listens, and so is Alice.
+#[test]
+fn a_fourth_device_pushes_one_out_and_both_sides_are_told() {
+    let (node, alice) = (tempfile::tempdir().unwrap(), Home::new(78));
+    let bob: Vec<Home> = (0..4).map(|_| Home::new(79)).collect();
+    let (_relay, enode) = relay(&node);
+    // Where a person sits: sentences, not events.
+    let plain = |home: &Home| {
+        let listening = Running::start(&mut home.undertone(&["listen", "--peer", &enode]));
+        listening.says("listening as");
+        listening
+    };
+    let (alice_listens, desk_listens) = (plain(&alice), plain(&bob[0]));
+    run(&mut alice.undertone(&["contacts", "add", &bob[0].key.to_hex(), "Bob"])).expect(0);
+    delivered(&alice, &bob[0].key, "to the desk");
+    delivered(&bob[0], &alice.key, "from the desk");
+
+    let of_bob = |home: &Home| {
+        let list = ["devices", "list", &bob[0].key.to_hex(), "--json"];
+        run(&mut home.undertone(&list)).expect(0).lines()
+    };
+    let mut later = Vec::new();
+    for (n, name) in [(1, "phone"), (2, "tablet"), (3, "watch")] {
+        let listening = listen(&bob[n], &enode);
+        alice_listens.says("Bob uses a new device");
+        run(&mut bob[n].undertone(&["devices", "pair", "--name", name])).expect(0);
+        desk_listens.says(&format!("another device of yours, {name}"));
+        let enabled = run(&mut bob[0].undertone(&["devices", "enable", name])).expect(0);
+        let sentence = "is pushed out: people write to the three devices that were active last";
+        assert_eq!(enabled.err.contains(sentence), n == 3, "{}", enabled.err);
+        later.push(listening);
+    }
+    desk_listens.says("was pushed out by one that was active later: people write to three devices at most");
+    alice_listens.says("was pushed out by one that was active later");
+
+    let own = devices(&bob[0]);
+    let state = |word: &str| own.iter().filter(|device| device[word] == true).count();
+    assert_eq!((own.len(), state("enabled"), state("reached")), (4, 4, 3));
+    let out = own.iter().find(|device| device["reached"] == false).unwrap();
+    assert_ne!((&out["thisDevice"], &out["name"]), (&true.into(), &"watch".into()));
+    let table = run(&mut bob[0].undertone(&["devices"])).expect(0).out;
+    assert_eq!(table.matches("pushed out").count(), 1, "{table}");
+    let seen = of_bob(&alice);
+    assert_eq!((seen.len(), seen.iter().filter(|device| device["reached"] == true).count()), (4, 3));
+
+    // What she writes, the newest one reads. (Her very first message was for whoever has the key.)
+    delivered(&alice, &bob[0].key, "to three of four");
+    while next(&later[2], "message")["text"] != "to three of four" {}
+}
+
 /// Bob's machine loses its messages. What Alice wrote to the device that was cannot be read; both are told, she hears of
 /// the new device, and what she repeats comes in another session.
 #[test]

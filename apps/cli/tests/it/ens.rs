@@ -119,6 +119,13 @@ fn a_name_leads_to_its_key_and_to_no_other() {
     let ended = run(absent.args(["--ens-rpc", "http://127.0.0.1:1/secret"]));
     assert!(!ended.err.contains("secret"), "{}", ended.err);
     ended.refused(1, &["look up carol.eth"]);
+    let user_info = "https://me:secret@node.example";
+    for url in ["http://127.0.0.1:1/secret?key=secret", user_info, &format!("{}?key=secret", endpoint.url)] {
+        let mut loud = home.undertone(&["contacts", "add", "carol.eth", "-vv", "--ens-rpc", url]);
+        let ended = run(loud.env("RUST_LOG", "trace"));
+        assert!(!format!("{ended:?}").contains("secret"), "{ended:#?}");
+        assert_eq!(ended.code, Some(if url == user_info { 2 } else { 1 }), "{ended:#?}");
+    }
     let mut wrong = home.undertone(&["send", "carol.eth", "x"]);
     run(wrong.args(["--ens-rpc", "http://example.org/secret"])).refused(2, &["--ens-rpc", "https"]);
     run(&mut home.undertone(&["send", "a b.eth", "x"])).refused(2, &["a b.eth"]);

@@ -25,6 +25,7 @@ pinned! {
     account_list: ["account", "list"];
     account_export: ["account", "export"];
     account_password: ["account", "password"];
+    account_profile: ["account", "profile"];
     account_backup: ["account", "backup"];
     account_restore: ["account", "restore"];
     contacts: ["contacts"];

@@ -9,6 +9,7 @@
 
 mod account;
 mod backup;
+mod crash;
 mod demo;
 mod devices;
 mod dns;
@@ -21,6 +22,7 @@ mod node;
 mod owner;
 mod peers;
 mod people;
+mod profile;
 mod scan;
 mod send;
 mod terminal;
@@ -190,9 +192,13 @@ struct Home {
 
 impl Home {
     fn new(seed: u64) -> Self {
+        Self::with_key(SecretKey::random(&mut undertone_support::rng(seed)))
+    }
+
+    fn with_key(key: SecretKey) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("password"), "correct horse\n").unwrap();
-        let key = add_account(&dir.path().join("data"), seed);
+        let key = add_key(&dir.path().join("data"), key);
         Self { dir, key }
     }
 
@@ -214,10 +220,13 @@ impl Home {
 }
 
 fn add_account(data: &Path, seed: u64) -> PublicKey {
-    let mut rng = undertone_support::rng(seed);
-    let key = ChatKey::new(SecretKey::random(&mut rng));
+    add_key(data, SecretKey::random(&mut undertone_support::rng(seed)))
+}
+
+fn add_key(data: &Path, key: SecretKey) -> PublicKey {
+    let key = ChatKey::new(key);
     let accounts = Accounts::new(data).with_scrypt(ScryptParams::new(1_024, 8, 1).unwrap());
-    accounts.add(&key, "correct horse", Unix::from_secs(seed), &mut rng).unwrap();
+    accounts.add(&key, "correct horse", Unix::from_secs(1), &mut undertone_support::rng(1)).unwrap();
     key.public()
 }
 

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::{Home, LONG, run, undertone};
 
@@ -21,10 +22,17 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(mut command: Command) -> Self {
+    fn start(command: Command) -> Self {
+        Self::sized(command, 0)
+    }
+
+    /// None says how wide it is.
+    fn sized(mut command: Command, columns: u16) -> Self {
         let host = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&host).unwrap();
         unlockpt(&host).unwrap();
+        let size = Winsize { ws_row: 40, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&host, size).unwrap();
         let name = ptsname(&host, Vec::new()).unwrap();
         let open =
             || -> OwnedFd { rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap() };
@@ -89,7 +97,10 @@ fn the_words_are_asked_back_before_there_is_an_account() {
     let home = Home::new(97);
     let dir = home.dir.path().join("fresh");
     let mut terminal = new_account(&dir, &home.password_file());
-    let words = words(&terminal.until("Word number "));
+    let words = words(&terminal.until("on paper?"));
+    terminal.type_line("");
+    // The six lines that hold them and the question, and all that stands below.
+    assert!(terminal.until("Word number ").contains("\u{1b}[5F\u{1b}[J"));
     let mut asked = Vec::new();
     for round in 0..3 {
         if round > 0 {
@@ -115,6 +126,8 @@ fn the_words_are_asked_back_before_there_is_an_account() {
     // Whoever does not know them has no account.
     let other = home.dir.path().join("other");
     let mut terminal = new_account(&other, &home.password_file());
+    terminal.until("on paper?");
+    terminal.type_line("");
     for _ in 0..3 {
         terminal.until("? ");
         terminal.type_line("wrong");
@@ -123,6 +136,44 @@ fn the_words_are_asked_back_before_there_is_an_account() {
     assert_eq!(code, Some(1), "{rest}");
     assert!(rest.contains("no account was made"), "{rest}");
     assert!(!other.join("keystore").exists());
+}
+
+/// On a terminal the words end with an empty line, and may stand on several.
+#[test]
+fn words_are_typed_in() {
+    let home = Home::new(99);
+    let mut command = undertone();
+    command.args(["account", "import", "--datadir"]).arg(home.dir.path().join("words"));
+    command.arg("--password-file").arg(home.password_file());
+    let mut terminal = Terminal::start(command);
+    terminal.until("an empty line after them");
+    terminal.type_line("legal winner thank year wave sausage");
+    terminal.type_line("worth useful legal winner thank yellow");
+    terminal.type_line("");
+    let (rest, code) = terminal.end();
+    assert_eq!(code, Some(0), "{rest}");
+    assert!(rest.contains("12 English words") && rest.contains("zQ3sh"), "{rest}");
+}
+
+/// Sixty columns: a table stands on its side, and a smaller code is drawn.
+#[test]
+fn what_is_too_wide_for_the_terminal_is_drawn_otherwise() {
+    let home = Home::new(100);
+    let shown = |columns: u16, args: &[&str]| {
+        let (shown, code) = Terminal::sized(home.undertone(args), columns).end();
+        assert_eq!(code, Some(0));
+        anstream::adapter::strip_str(&shown).to_string()
+    };
+    let widest = |text: &str| {
+        let code = text.lines().filter(|line| line.contains(['▀', '▄', '█']));
+        code.map(|line| line.trim_end_matches('\r').chars().count()).max().unwrap()
+    };
+    let [wide, narrow] = [100, 60].map(|columns| widest(&shown(columns, &["account", "show"])));
+    assert!((61..=100).contains(&wide) && narrow <= 60, "{wide} {narrow}");
+    assert!(shown(40, &["account", "show"]).contains("too narrow for the QR code"));
+    assert!(shown(140, &["account", "list"]).contains("ADDRESS"));
+    let stacked = shown(60, &["account", "list"]);
+    assert_eq!(stacked.lines().filter(|line| line.starts_with("ADDRESS   0x")).count(), 1, "{stacked}");
 }
 
 #[test]

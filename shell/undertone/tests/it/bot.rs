@@ -8,8 +8,15 @@ use undertone_messenger::MessageState;
 use crate::{Person, Relay, chat, key};
 
 #[allow(dead_code, unreachable_pub, reason = "a program of its own: its main is not called here")]
-#[path = "../../examples/echo.rs"]
-mod echo;
+#[path = "../../examples/bot.rs"]
+mod bot;
+
+#[test]
+fn the_readme_shows_the_bot_as_it_is() {
+    let readme = include_str!("../../../../README.md");
+    let bot = include_str!("../../examples/bot.rs");
+    assert!(readme.contains(&format!("```rust\n{bot}```\n")), "copy examples/bot.rs into README.md");
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_echo_bot_answers() {
@@ -18,8 +25,6 @@ async fn the_echo_bot_answers() {
     let accounts = Accounts::new(&home).with_scrypt(ScryptParams::new(1_024, 8, 1).unwrap());
     let mut rng = undertone_support::rng(201);
     let account = accounts.add(&key(201), "secret", Unix::from_secs(1), &mut rng).unwrap();
-    let password = dir.path().join("password");
-    std::fs::write(&password, "secret\n").unwrap();
 
     let mut alice = Person::open(202, &dir.path().join("alice"), &[relay.enode()]).await;
     let bot = account.key.unwrap();
@@ -37,7 +42,7 @@ async fn the_echo_bot_answers() {
         assert_eq!(answer.text, "You said: Is there anybody?");
     };
     tokio::select! {
-        ended = echo::run(&home, &password, &enode) => panic!("the bot ended: {ended:?}"),
+        ended = bot::run(home, "secret".to_owned(), &enode) => panic!("the bot ended: {ended:?}"),
         () = talk => {}
     }
     alice.stop().await;
