@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use undertone::{Accounts, Client, ClientConfig, ClientEvent};
 use undertone_account::{key_text, three_word_name};
 use undertone_crypto::PublicKey;
-use undertone_messenger::{ChatId, Message, MessageState, Notice, Pfs};
+use undertone_messenger::{ChatId, Message, MessageState, Notice, Pfs, Protection};
 use undertone_node::DiscoveryOptions;
 use undertone_payload::MessageId;
 use undertone_runtime::{DataDirLock, Environment, Tasks};
@@ -173,7 +173,7 @@ pub(crate) async fn listen(global: &Global, args: ListenArgs, ui: &Ui) -> Result
                     if let ClientEvent::Notice(Notice::State { id, state, .. }) = &event {
                         mail.tell(*id, *state);
                     }
-                    tell(&event, &me, &people, ui);
+                    tell(&event, &me, &mut people, ui);
                     if let ClientEvent::Notice(Notice::Contact(contact)) = event {
                         people.learn(*contact);
                     }
@@ -241,7 +241,7 @@ impl Wait {
     }
 }
 
-fn tell(event: &ClientEvent, me: &PublicKey, people: &People, ui: &Ui) {
+fn tell(event: &ClientEvent, me: &PublicKey, people: &mut People, ui: &Ui) {
     match event {
         ClientEvent::Notice(Notice::Message(message))
             if message.state == MessageState::Received || written_elsewhere(message, me) =>
@@ -249,6 +249,13 @@ fn tell(event: &ClientEvent, me: &PublicKey, people: &People, ui: &Ui) {
             match ui.json {
                 true => ui.object(&as_json(message, me, people)),
                 false => ui.line(&as_line(message, me, people)),
+            }
+            if !ui.json
+                && matches!(message.chat, ChatId::OneToOne(_))
+                && message.author != *me
+                && let Some(hint) = people.stranger(&message.author)
+            {
+                ui.note(&hint);
             }
         }
         ClientEvent::Notice(notice) => {
@@ -283,7 +290,14 @@ fn as_line(message: &Message, me: &PublicKey, people: &People) -> String {
         _ => people.name(&message.author),
     };
     let text = printable(&message.text);
-    format!("{}{}  {text}  {}", paint(DIM, place), paint(NAME, author), paint(DIM, message.protection.word()))
+    let protection = match message.protection {
+        Protection::Public => paint(DIM, "public"),
+        Protection::Ratchet => paint(DIM, "forward secret"),
+        Protection::DhOnly => paint(BAD, "no forward secrecy"),
+        Protection::TransportOnly => paint(BAD, "no forward secrecy, the envelope alone"),
+        other => paint(BAD, other.word()),
+    };
+    format!("{}{}  {text}  {protection}", paint(DIM, place), paint(NAME, author))
 }
 
 fn as_json(message: &Message, me: &PublicKey, people: &People) -> Value {
@@ -298,6 +312,7 @@ fn as_json(message: &Message, me: &PublicKey, people: &People) -> Value {
         "clock": message.clock,
         "timestamp": message.timestamp.millis(),
         "protection": message.protection.word(),
+        "stranger": message.author != *me && people.is_stranger(&message.author),
     })
 }
 

@@ -1,6 +1,6 @@
 //! What the messenger tells a person beside messages, as a line and as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use undertone_account::{key_text, three_word_name};
@@ -34,28 +34,53 @@ enum Mark {
 
 /// What is known of people: what to call them, and what was said of them last.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct People(BTreeMap<PublicKey, Contact>);
+pub(crate) struct People {
+    known: BTreeMap<PublicKey, Contact>,
+    /// Strangers of whom was said what to do with them.
+    announced: BTreeSet<PublicKey>,
+}
+
+/// Of how many strangers it is said what to do with them; whoever comes later is shown all the same.
+const STRANGERS: usize = 256;
 
 impl People {
     pub(crate) fn learn(&mut self, contact: Contact) {
-        self.0.insert(contact.key, contact);
+        self.known.insert(contact.key, contact);
+    }
+
+    /// Whether we have said nothing about somebody.
+    pub(crate) fn is_stranger(&self, key: &PublicKey) -> bool {
+        self.known.get(key).is_none_or(|contact| contact.state == ContactState::Unknown)
+    }
+
+    /// What to do with a stranger, the first time that it writes.
+    pub(crate) fn stranger(&mut self, key: &PublicKey) -> Option<String> {
+        if !self.is_stranger(key) || self.announced.len() >= STRANGERS || !self.announced.insert(*key) {
+            return None;
+        }
+        let (name, typed) = (paint(NAME, self.name(key)), key_text::chat_key(key));
+        Some(format!(
+            "{} {name} is a stranger: `undertone contacts add {typed} NAME` takes the chat, `undertone contacts \
+             decline {typed}` removes it",
+            paint(DIM, "·")
+        ))
     }
 
     /// Contacts by what we call them, others by their three words.
     pub(crate) fn name(&self, key: &PublicKey) -> String {
-        let nickname = self.0.get(key).and_then(|contact| contact.nickname.as_deref());
+        let nickname = self.known.get(key).and_then(|contact| contact.nickname.as_deref());
         nickname.map_or_else(|| three_word_name(key), printable)
     }
 
     /// What to type for a person: the name of a contact, or the key.
     fn typed(&self, key: &PublicKey) -> String {
-        let nickname = self.0.get(key).and_then(|contact| contact.nickname.as_deref());
+        let nickname = self.known.get(key).and_then(|contact| contact.nickname.as_deref());
         nickname.map_or_else(|| key_text::chat_key(key), |name| quoted(&printable(name)))
     }
 
     /// What is new of a person, in words; nothing when it is nothing to speak of.
     fn change(&self, now: &Contact) -> Option<String> {
-        let before = self.0.get(&now.key);
+        let before = self.known.get(&now.key);
         let mut words: Vec<&str> = Vec::new();
         if before.map_or(ContactState::Unknown, |contact| contact.state) != now.state {
             words.push(match now.state {

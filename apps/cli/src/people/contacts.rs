@@ -44,7 +44,8 @@ pub(crate) async fn run(global: &Global, args: ContactsArgs, ui: &Ui) -> Result<
     };
     let who = Whom::read(&who.who, &who.ens).await?;
     let done = match &change {
-        Change::Add { .. } => "is a contact",
+        Change::Add { tell: true, .. } => "is a contact, and hears of that as soon as a peer is connected",
+        Change::Add { tell: false, .. } => "is a contact",
         Change::Block => "is blocked: nothing of it is shown, acknowledged or answered",
         Change::Decline { block: true } => "is declined and blocked",
         Change::Decline { block: false } => "is declined: the chat is gone",

@@ -153,7 +153,8 @@ fn a_contact_is_written_to_by_its_name_and_a_stranger_can_be_declined() {
     let send = ["send", "bob at work", "by name", "--wait", "delivered", "--peer", &enode];
     let sent = run(&mut alice.undertone(&send)).expect(0);
     assert!(sent.err.contains("no forward secrecy") || !sent.err.contains('!'), "{}", sent.err);
-    assert_eq!(bob_listens.json()["text"], "by name");
+    let heard = bob_listens.json();
+    assert_eq!((&heard["text"], &heard["stranger"]), (&"by name".into(), &true.into()));
 
     let list = undertone(&bob, &["contacts", "--json"]).expect(0).lines();
     assert_eq!(list.len(), 1);
