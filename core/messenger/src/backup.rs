@@ -4,6 +4,7 @@
 //! copies of one state would use every key twice.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use prost::Message as _;
 use rand_core::CryptoRng;
@@ -15,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::chat::{Chat, ChatId, FailReason, Message, MessageState, OpenedBy};
 use crate::io::Pfs;
-use crate::limits::MAX_ROWS;
+use crate::limits::BACKUP_PAGE;
 use crate::messenger::Messenger;
 use crate::proto;
 use crate::rows::{ContactRow, State, chat_key, contact_key, timeline_key};
@@ -82,15 +83,21 @@ pub struct Restored {
 }
 
 impl Messenger {
-    /// People, chats, messages and settings. Not encrypted: the caller does that.
+    /// People, chats, messages and settings: all of them, however many there are. Not encrypted: the caller does that,
+    /// and says so when it is more than a backup file holds.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn backup(&self, tx: &impl StoreTx) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let rows = |table| -> Result<Vec<proto::BackupRow>, StoreError> {
-            let rows = tx.scan(table, Keys::ALL, Order::Ascending, MAX_ROWS)?;
-            Ok(rows.into_iter().map(|(key, row)| proto::BackupRow { key, row }).collect())
-        };
+        self.backup_by_pages(tx, BACKUP_PAGE)
+    }
+
+    pub(crate) fn backup_by_pages(
+        &self,
+        tx: &impl StoreTx,
+        page: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let rows = |table| all_rows(tx, table, page);
         let mut backup = proto::Backup {
             format: FORMAT,
             owner: self.key().to_compressed().to_vec(),
@@ -145,6 +152,21 @@ impl Messenger {
             chats: checked.chats.len(),
             messages: checked.messages.len(),
         })
+    }
+}
+
+/// Every row of a table, `page` at a time (at least one). No number ends it before the table does.
+fn all_rows(tx: &impl StoreTx, table: Table, page: usize) -> Result<Vec<proto::BackupRow>, StoreError> {
+    let page = page.max(1);
+    let mut all: Vec<proto::BackupRow> = Vec::new();
+    loop {
+        let from = all.last().map_or(Bound::Unbounded, |row| Bound::Excluded(row.key.as_slice()));
+        let rows = tx.scan(table, Keys { from, to: Bound::Unbounded }, Order::Ascending, page)?;
+        let last = rows.len() < page;
+        all.extend(rows.into_iter().map(|(key, row)| proto::BackupRow { key, row }));
+        if last {
+            return Ok(all);
+        }
     }
 }
 

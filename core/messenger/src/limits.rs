@@ -25,6 +25,18 @@ pub const ACK_PAYLOAD: usize = 3_600;
 /// Messages sent again in one step. Our choice: a step stays short; the rest follows in the next one, at once.
 pub const RESENDS_PER_STEP: usize = 32;
 
+/// Messages in a row that none of a person's devices has answered, from which on repetitions for it wait. Our choice:
+/// half of what a device passes over (1,000), so that whatever is new still reaches one that comes back.
+pub const MAX_UNANSWERED: u32 = 500;
+
+/// How long a repetition waits for a person who has answered none of the last [`MAX_UNANSWERED`], after the last one: the
+/// longest gap of the schedule. Our choice.
+pub const UNANSWERED_GAP: Duration = Duration::from_secs(600);
+
+/// Sendings after which a message that is not acknowledged is sent again as soon as the person is heard. Our choice: by
+/// then the gaps of the schedule are long.
+pub const SENT_IN_VAIN: u32 = 4;
+
 /// Times that a public message is handed to the transport, and that the proof of work of any message may
 /// fail, before it is given up. status-go clients: `MaxMessageDeliveryAttempts` 6.
 pub const MAX_ATTEMPTS: u32 = 6;
@@ -63,6 +75,9 @@ pub const MAX_SLEEP: Duration = Duration::from_secs(600);
 
 /// Messages of one page of a query. Our choice.
 pub const MAX_PAGE: usize = 1_000;
+
+/// Rows that a backup reads in one scan; it goes on until there are no more. Our choice.
+pub const BACKUP_PAGE: usize = 10_000;
 
 /// Chats that a query lists, and outbox rows that a start looks at, in one scan. Our choice: more than a
 /// person has; a scan without a number would be a scan without a bound.

@@ -1,17 +1,15 @@
 //! Somebody whom many people write to.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use rand_core::Rng as _;
 use undertone_base::{Mono, Now, Secret, Unix};
-use undertone_bench::{ChaCha20Rng, rng};
-use undertone_crypto::{MemoryKeyring, PublicKey, SecretKey};
-use undertone_messenger::store::MemoryStore;
-use undertone_messenger::{ChatId, Command, Effect, Fault, Input, Messenger};
+use undertone_bench::rng;
+use undertone_crypto::SecretKey;
+use undertone_messenger::suite::{letter, messenger_of, received, sends};
+use undertone_messenger::{ChatId, Command, Fault, Input, Messenger};
 use undertone_store::Database;
-use undertone_transport::{Event, Progress, Received, Send, Via, WireId};
+use undertone_transport::{Event, Progress, Send};
 
 /// The time of everything.
 pub(crate) const NOW: Now = Now { mono: Mono::ZERO, unix: Unix::from_secs(1_600_000_000) };
@@ -26,26 +24,24 @@ pub(crate) struct Myself {
 }
 
 impl Myself {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Self {
         let key = SecretKey::random(&mut rng(1));
-        Ok(Self { secret: key.secret().clone(), messenger: messenger(key)? })
+        Self { secret: key.secret().clone(), messenger: messenger_of(key) }
     }
 
-    /// Lets people write until so many are known; their keys.
-    pub(crate) fn meet(&self, path: &Path, people: u64) -> Result<Vec<PublicKey>> {
+    /// Lets people write until so many are known.
+    pub(crate) fn meet(&self, path: &Path, people: u64) -> Result<()> {
         let mut database = Database::open(path, &self.secret, &mut rng(2))?;
         let mut own = rng(3);
         let effects = database.transact(|tx| self.messenger.open(tx, NOW, &mut own))?;
-        let bundle = sends(effects).into_iter().next().context("a start publishes our bundle")?;
-        let bundle = received(bundle, self.messenger.key(), &mut own);
-        let mut known = Vec::new();
+        let bundle = sends(effects).next().context("a start publishes our bundle")?;
+        let bundle = received(bundle, self.messenger.key(), NOW);
         let mut next = 0;
         while next < people {
             let mut letters = Vec::new();
             for n in next..people.min(next + BATCH) {
-                let (key, letter) = letter(n, &bundle, self.messenger.key())?;
-                known.push(key);
-                letters.push(letter);
+                let text = format!("Hello from {n}");
+                letters.push(letter(somebody(n), &bundle, &text, NOW, &mut rng(1_000_000 + n)));
             }
             next += BATCH;
             database.transact(|tx| {
@@ -65,48 +61,11 @@ impl Myself {
                 Ok::<_, Fault>(())
             })?;
         }
-        database.close().map_err(|e| anyhow::anyhow!("{e}"))?;
-        Ok(known)
+        database.close().map_err(|e| anyhow::anyhow!("{e}"))
     }
 }
 
-/// What somebody of his own writes after hearing our bundle.
-fn letter(n: u64, bundle: &Received, to: &PublicKey) -> Result<(PublicKey, Received)> {
-    let mut rng = rng(1_000 + n);
-    let (messenger, mut store) = (messenger(SecretKey::random(&mut rng))?, MemoryStore::new());
-    messenger.open(&mut store, NOW, &mut rng)?;
-    messenger.step(&mut store, NOW, &mut rng, Input::Transport(Event::Received(Box::new(bundle.clone()))))?;
-    let command = Command::Send { chat: ChatId::OneToOne(*to), text: format!("Hello from {n}") };
-    let effects = messenger.step(&mut store, NOW, &mut rng, Input::Command(command))?;
-    let sent = sends(effects).into_iter().find(|send| send.to == Some(*to) || send.to.is_none());
-    let letter = received(sent.context("a message is sent")?, messenger.key(), &mut rng);
-    Ok((*messenger.key(), letter))
-}
-
-fn messenger(key: SecretKey) -> Result<Messenger> {
-    let mut keyring = MemoryKeyring::new();
-    let id = keyring.insert(key);
-    Ok(Messenger::new(Arc::new(keyring), id)?)
-}
-
-fn sends(effects: Vec<Effect>) -> Vec<Send> {
-    let sends = effects.into_iter().filter_map(|effect| match effect {
-        Effect::Transport(undertone_transport::Command::Send(send)) => Some(send),
-        _ => None,
-    });
-    sends.collect()
-}
-
-fn received(send: Send, author: &PublicKey, rng: &mut ChaCha20Rng) -> Received {
-    let mut wire_id = [0; 32];
-    rng.fill_bytes(&mut wire_id);
-    Received {
-        route: send.route,
-        author: *author,
-        sealed_to: send.to,
-        payload: send.payload,
-        sent_at: NOW.unix,
-        wire_id: WireId::from_bytes(wire_id),
-        via: Via::Live,
-    }
+/// The key of one of them.
+pub(crate) fn somebody(n: u64) -> SecretKey {
+    SecretKey::random(&mut rng(1_000 + n))
 }

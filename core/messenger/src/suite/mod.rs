@@ -8,6 +8,8 @@
     reason = "a test suite"
 )]
 
+mod counting;
+mod letters;
 mod world;
 
 use std::time::Duration;
@@ -18,6 +20,8 @@ use undertone_transport::conformance::{Network, SETTLE};
 /// For stores whose tests run messengers: they are not to know of transports otherwise.
 pub use undertone_transport as transport;
 
+pub use self::counting::{Counting, Rows};
+pub use self::letters::{letter, messenger_of, received, sends};
 pub use self::world::{Dice, Failing, Party, World, ratchet_headers};
 use crate::store::{MemoryStore, Table};
 use crate::{Command, MessageState, Notice, Pfs, Protection};
