@@ -30,7 +30,7 @@ pub fn protocol_message(data: &[u8]) {
     }
     now.unix = now.unix.after(Duration::from_secs(1));
     let before = bob.store.clone();
-    if bob.layer.learn(&mut bob.store, now, data).is_err() {
+    if bob.layer.learn(&mut bob.store, now, &stranger, data).is_err() {
         assert_eq!(bob.store, before, "refused bundles change nothing");
     }
 }

@@ -92,6 +92,12 @@ impl Pending {
         Self { attempts, next_at: now.after(gap(attempts)), sent_at: Some(now), ..self }
     }
 
+    /// The state when it is not sent now although it is due, and looked at again at this time.
+    #[must_use]
+    pub fn put_off(self, until: Unix) -> Self {
+        Self { next_at: until, ..self }
+    }
+
     /// The state after the peer asked for it: due now, or 5 s after the last sending if that is later, so
     /// that asking in a loop brings no more than that. Never later than it was.
     #[must_use]

@@ -56,15 +56,20 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Ok(())
     }
 
-    /// A message came through the ratchet: if the person was told that a session was lost, it is told of this.
+    /// A message came through the ratchet: if the person was told that a session was lost, or one came in the place of
+    /// another, it is told of this.
     pub(crate) fn session_is_back(
         &mut self,
         peer: &PublicKey,
         installation: Option<InstallationId>,
+        replaced: bool,
     ) -> Result<(), Fault> {
-        if let Some(row) = self.contact(peer)?.filter(|row| row.session_lost) {
-            self.put_contact(peer, &ContactRow { session_lost: false, ..row })?;
+        let lost = self.contact(peer)?.filter(|row| row.session_lost);
+        if replaced || lost.is_some() {
             self.notify(Notice::SessionChanged { peer: *peer, installation });
+        }
+        if let Some(row) = lost {
+            self.put_contact(peer, &ContactRow { session_lost: false, ..row })?;
         }
         Ok(())
     }
@@ -104,8 +109,12 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Ok(self.put_contact(peer, &ContactRow { shown_pfs: true, ..known.unwrap_or_default() })?)
     }
 
-    /// Tells the person of devices that are new, of somebody whose devices we knew.
+    /// Tells the person of devices that are new, of somebody whose devices we knew, and of those that begin again.
     pub(crate) fn tell_of_devices(&mut self, peer: &PublicKey, learned: &[Learned]) -> Result<(), Fault> {
+        let anew = learned.iter().filter(|l| l.identity == *peer && l.change == DeviceChange::Anew);
+        for learned in anew {
+            self.begins_again(peer, &learned.installation)?;
+        }
         let new = |learned: &&Learned| learned.identity == *peer && learned.change == DeviceChange::New;
         let new: Vec<_> = learned.iter().filter(new).map(|learned| learned.installation.clone()).collect();
         // The first one is how we got to know it.
@@ -116,6 +125,20 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             self.notify(Notice::NewDevice { peer: *peer, installation });
         }
         Ok(())
+    }
+
+    /// A device has lost its state and kept its name. It does not know ours any more: it may be told at once, and what
+    /// waits for it is encrypted for it anew.
+    fn begins_again(&mut self, peer: &PublicKey, installation: &InstallationId) -> Result<(), Fault> {
+        let known = self.contact(peer)?;
+        if !self.follows(peer)? && known.is_none() {
+            return Ok(());
+        }
+        let row = known.unwrap_or_default();
+        self.put_contact(peer, &ContactRow { session_lost: true, answered: None, ..row })?;
+        let installation = Some(installation.clone());
+        self.notify(Notice::LostSession { peer: *peer, installation, answered: false });
+        self.bring_forward(peer)
     }
 
     /// Sends our devices, unless that was done lately.

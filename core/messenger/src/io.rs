@@ -1,5 +1,7 @@
 //! What goes into a step and what comes out.
 
+use std::fmt;
+
 use undertone_base::Unix;
 use undertone_crypto::PublicKey;
 use undertone_payload::MessageId;
@@ -23,7 +25,7 @@ pub enum Input {
 }
 
 /// What a person or program can want.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
     /// Add a person, or give one that is added another nickname. What a stranger had opened becomes ours.
@@ -101,6 +103,52 @@ pub enum Command {
         /// How.
         by: VerifiedBy,
     },
+}
+
+/// Without what a person wrote: it is nobody's business in a log.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one = |f: &mut fmt::Formatter<'_>, name: &str, what: &dyn fmt::Debug| {
+            f.debug_tuple(name).field(what).finish()
+        };
+        match self {
+            Self::AddContact { peer, nickname } => f
+                .debug_struct("AddContact")
+                .field("peer", peer)
+                .field("nickname_bytes", &nickname.as_ref().map(String::len))
+                .finish(),
+            Self::AllowWeaker { peer, allowed } => {
+                f.debug_struct("AllowWeaker").field("peer", peer).field("allowed", allowed).finish()
+            }
+            Self::Block(peer) => one(f, "Block", peer),
+            Self::Decline { peer, block } => {
+                f.debug_struct("Decline").field("peer", peer).field("block", block).finish()
+            }
+            Self::DisableDevice(device) => one(f, "DisableDevice", device),
+            Self::EnableDevice(device) => one(f, "EnableDevice", device),
+            Self::GiveUp(id) => one(f, "GiveUp", id),
+            Self::MarkRead(chat) => one(f, "MarkRead", chat),
+            Self::Open(chat) => one(f, "Open", chat),
+            Self::Pair { name, kind } => {
+                f.debug_struct("Pair").field("name_bytes", &name.len()).field("kind", kind).finish()
+            }
+            Self::PfsByDefault(peer) => one(f, "PfsByDefault", peer),
+            Self::RemoveContact(peer) => one(f, "RemoveContact", peer),
+            Self::Send { chat, text } => {
+                f.debug_struct("Send").field("chat", chat).field("text_bytes", &text.len()).finish()
+            }
+            Self::SendContactUpdate(peer) => one(f, "SendContactUpdate", peer),
+            Self::SetDefaultPfs(pfs) => one(f, "SetDefaultPfs", pfs),
+            Self::SetPfs { peer, pfs } => {
+                f.debug_struct("SetPfs").field("peer", peer).field("pfs", pfs).finish()
+            }
+            Self::SetProfile(profile) => one(f, "SetProfile", profile),
+            Self::Unblock(peer) => one(f, "Unblock", peer),
+            Self::Verify { peer, by } => {
+                f.debug_struct("Verify").field("peer", peer).field("by", by).finish()
+            }
+        }
+    }
 }
 
 /// Whether messages to a person go through the ratchet.

@@ -63,7 +63,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
                 if !self.is_enabled(&from)? {
                     return Err(refuse(code::DEVICE_NOT_ENABLED)); // O2
                 }
-                self.session_is_back(&received.author, Some(from))?;
+                self.session_is_back(&received.author, Some(from), opened.replaced)?;
                 let arrival = Arrival { received, protection: Protection::Ratchet, sync: 0 };
                 self.received_payload(payload, arrival)?;
             }

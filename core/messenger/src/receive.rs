@@ -20,7 +20,7 @@
 
 use rand_core::CryptoRng;
 use undertone_crypto::PublicKey;
-use undertone_datasync::{Acks, Delivery, SyncPayload, Unwrapped, receive, unwrap};
+use undertone_datasync::{Acks, Delivery, Pending, SyncPayload, Unwrapped, receive, unwrap};
 use undertone_payload::{
     Attribution, ChatKind, CheckedChatMessage, ContactUpdate, Identified, MessageId, Parsed, PayloadError,
     RawMetadata,
@@ -31,7 +31,9 @@ use undertone_transport::{PublicName, Received, Route};
 use crate::chat::{ChatId, Message, MessageState};
 use crate::fault::Fault;
 use crate::io::{Notice, Protection, Sizes, Trace, TraceStep, Undecodable};
-use crate::limits::{ACK_PAYLOAD, MAX_LOOKED_AT, MAX_QUEUED_ACKS, MAX_SAME_CLOCK, RESENDS_PER_STEP};
+use crate::limits::{
+    ACK_PAYLOAD, MAX_LOOKED_AT, MAX_QUEUED_ACKS, MAX_SAME_CLOCK, RESENDS_PER_STEP, SENT_IN_VAIN,
+};
 use crate::outbox::Sent;
 use crate::rows::{Carries, Due, OutboxRow, clock_key, contact_key, pending_key};
 use crate::security::protection;
@@ -123,7 +125,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             return Err(Stop::Ignored); // M2
         }
         let (bytes, switched_off) = match self.open_sealed(received) {
-            Ok(opened) if opened.kind == Kind::Public => (opened.payload.unwrap_or_default(), None),
+            Ok(opened) if opened.kind == Kind::Public => {
+                self.tell_of_devices(&received.author, &opened.learned)?;
+                (opened.payload.unwrap_or_default(), None)
+            }
             Ok(_) => return Err(refuse(code::NOT_A_PUBLIC_MESSAGE)), // M4
             // Clients with the layer switched off; a public message has nothing to lose.
             Err(error) if perhaps_switched_off(&error) => (received.payload.clone(), Some(error)),
@@ -158,10 +163,11 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     fn received_direct(&mut self, received: &Received) -> Result<(), Stop> {
-        let mut from = None;
+        let (mut from, mut replaced) = (None, false);
         let (payload, protection) = match self.open_sealed(received) {
             Ok(opened) => {
                 from.clone_from(&opened.installation);
+                replaced = opened.replaced;
                 self.tell_of_devices(&received.author, &opened.learned)?;
                 match (opened.kind, opened.payload) {
                     (Kind::Ratchet | Kind::DhOnly, Some(payload)) => (payload, protection(opened.protection)),
@@ -185,7 +191,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         self.received_payload(payload, Arrival { received, protection, sync: 0 })?;
         if protection == Protection::Ratchet {
             self.has_shown_pfs(&received.author)?;
-            self.session_is_back(&received.author, from)?;
+            self.session_is_back(&received.author, from, replaced)?;
+            self.bring_forward_after(&received.author, SENT_IN_VAIN)?;
         }
         Ok(())
     }
@@ -293,12 +300,20 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
 
     /// A person is back. Not more than one step sends, and nothing sooner than 5 s after it was last sent.
     pub(crate) fn bring_forward(&mut self, person: &PublicKey) -> Result<(), Fault> {
+        self.bring_forward_after(person, 0)
+    }
+
+    /// What was sent so often at least.
+    fn bring_forward_after(&mut self, person: &PublicKey, sendings: u32) -> Result<(), Fault> {
         let rows =
             self.tx.scan_prefix(Table::Pending, &contact_key(person), Order::Ascending, MAX_LOOKED_AT)?;
         let mut left = RESENDS_PER_STEP;
-        for (key, _) in rows {
+        for (key, row) in rows {
             if left == 0 {
                 break;
+            }
+            if Pending::from_stored(&row)?.attempts() < sendings {
+                continue;
             }
             left = left.saturating_sub(usize::from(self.requested(&key)?));
         }

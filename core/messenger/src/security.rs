@@ -64,7 +64,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
 
     /// Takes in the devices that a message names which cannot be opened.
     pub(crate) fn learn_from(&mut self, received: &Received) -> Result<Vec<Learned>, OpenError> {
-        self.with_ratchet(|layer, cx| layer.learn(cx.store, cx.now, &received.payload))
+        self.with_ratchet(|layer, cx| layer.learn(cx.store, cx.now, &received.author, &received.payload))
     }
 
     /// How many devices of a person we know.

@@ -317,8 +317,11 @@ mod silence {
     use undertone_crypto::{MemoryKeyring, SecretKey};
     use undertone_support::{assert_silent, rng};
 
+    use undertone_base::Unix;
+    use undertone_payload::MessageId;
+
     use super::{MemoryStore, StoreTx as _, Table};
-    use crate::Messenger;
+    use crate::{ChatId, Command, Effect, Input, Message, MessageState, Messenger, Notice, Protection};
 
     #[test]
     fn debug_shows_no_secret() {
@@ -333,5 +336,31 @@ mod silence {
         store.put(Table::Message, b"id", b"what a person wrote").unwrap();
         let shown = assert_silent(&store, &[&secret, b"what a person wrote"]);
         assert_eq!(shown, r#"{"message": 1, "session": 1}"#);
+    }
+
+    #[test]
+    fn debug_shows_no_word_of_a_person() {
+        const WORDS: &str = "QQZZ-XKXK-JJWQ-0Z0Z9";
+        let me = SecretKey::random(&mut rng(1)).public();
+        let chat = ChatId::OneToOne(me);
+        let send = Command::Send { chat: chat.clone(), text: WORDS.to_owned() };
+        assert!(assert_silent(&send, &[WORDS.as_bytes()]).ends_with("text_bytes: 20 }"));
+        assert_silent(&Input::Command(send), &[WORDS.as_bytes()]);
+        let nickname = Some(WORDS.to_owned());
+        assert_silent(&Command::AddContact { peer: me, nickname }, &[WORDS.as_bytes()]);
+        let pair = Command::Pair { name: WORDS.to_owned(), kind: "desktop".to_owned() };
+        assert_silent(&pair, &[WORDS.as_bytes()]);
+        let message = Message {
+            id: MessageId::from_slice(&[1; 32]).unwrap(),
+            chat,
+            author: me,
+            text: WORDS.to_owned(),
+            clock: 1,
+            timestamp: Unix::from_millis(1),
+            state: MessageState::Received,
+            protection: Protection::Ratchet,
+        };
+        assert_silent(&message, &[WORDS.as_bytes()]);
+        assert_silent(&Effect::Notify(Notice::Message(Box::new(message))), &[WORDS.as_bytes()]);
     }
 }

@@ -9,8 +9,8 @@ use undertone_transport::SendId;
 
 use crate::chat::Message;
 use crate::fault::Fault;
-use crate::io::{Protection, Sizes};
-use crate::limits::{CONTACT_CODE_EVERY, MAX_SLEEP, RESENDS_PER_STEP};
+use crate::io::{Pfs, Protection, Sizes};
+use crate::limits::{CONTACT_CODE_EVERY, MAX_SLEEP, MAX_UNANSWERED, RESENDS_PER_STEP, UNANSWERED_GAP};
 use crate::outbox::Sent;
 use crate::rows::{Carries, Due, OutboxRow};
 use crate::step::Step;
@@ -25,7 +25,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
                 Due::Outbox(id) => self.resend_public(id)?,
                 Due::Pending(key) => {
                     if let Some(pending) = self.pending(&key)? {
-                        self.resend_pending(key, &pending)?;
+                        match self.waits_for_an_answer(&pending)? {
+                            Some(until) => self.put_off(&key, pending, until)?,
+                            None => self.resend_pending(key, &pending)?,
+                        }
                     }
                 }
             }
@@ -37,6 +40,28 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             self.publish_contact_code()?;
         }
         Ok(())
+    }
+
+    /// Until when a repetition waits because its recipient answers nothing: each one more would bring the session nearer
+    /// to where its devices pass over no more. One at a time still asks whether they are there.
+    fn waits_for_an_answer(&mut self, pending: &Pending) -> Result<Option<Unix>, Fault> {
+        if pending.attempts() == 0 || self.pfs(pending.peer())? == Pfs::Off {
+            return Ok(None);
+        }
+        let peer = *pending.peer();
+        let since = self.with_ratchet(|layer, cx| layer.silent_since(cx, &peer, MAX_UNANSWERED))?;
+        let now = self.now.unix;
+        // A clock that went back waits for nothing.
+        Ok(since
+            .filter(|last| *last <= now)
+            .map(|last| last.after(UNANSWERED_GAP))
+            .filter(|until| now < *until))
+    }
+
+    fn put_off(&mut self, key: &[u8], pending: Pending, until: Unix) -> Result<(), Fault> {
+        let pending = pending.put_off(until);
+        self.tx.put(Table::Pending, key, &pending.to_stored())?;
+        Ok(self.tx.put(Table::Due, &Due::Pending(key.to_vec()).key(until), &[])?)
     }
 
     /// What is due now; and what lies further ahead than anything is ever set, because the clock went back.

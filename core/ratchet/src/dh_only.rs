@@ -7,7 +7,7 @@
 //! use undertone_crypto::{MemoryKeyring, SecretKey};
 //! use undertone_ratchet::{LocalIdentity, RemoteIdentity, dh_only};
 //!
-//! let mut rng = undertone_support::rng(1);
+//! let mut rng = rand::rng();
 //! let mut keyring = MemoryKeyring::new();
 //! let id = keyring.insert(SecretKey::random(&mut rng));
 //! let bob = LocalIdentity::new(&keyring, id).unwrap();

@@ -28,6 +28,16 @@
 //! - The identity's private key stays in the keyring.
 //! - Everything that a peer can grow is bounded ([`limits`]); the eviction rule stands at the bound.
 //!
+//! # Attacks and answers
+//! - *Bundle substitution*: a bundle counts for the identity that signed it, after its signature; an older one never
+//!   takes the place of a newer, and what begins again below its version is believed of the device itself alone.
+//! - *Replayed opening*: it serves one session, whatever its device is called, and none after another took its place.
+//! - *Session take-over*: a session is named by both identities; one that takes the place of another is told
+//!   ([`Opened::replaced`]).
+//! - *Skipped-key exhaustion*: bounds by message, session and identity; the oldest keys leave.
+//! - *Stripped headers*: a failure is an error and never plaintext; [`Opened::protection`] says what there was.
+//! - *Negated keys* agree on every DH: whole keys are compared, and the envelope's signature names the sender.
+//!
 //! # Example
 //!
 //! ```

@@ -39,6 +39,10 @@ pub const MAX_DEVICES_PER_IDENTITY: usize = 64;
 /// prekeys and as many of theirs, with room.
 pub const MAX_SESSIONS_PER_IDENTITY: usize = 256;
 
+/// Openings on one of our prekeys by one device, each in the place of the one before. Our choice: a prekey lives a day,
+/// and no device loses its state that often.
+pub const MAX_REPLACED_OPENINGS: usize = 32;
+
 /// Keys skipped by one message in one chain. `security.md` 4; exactly this many are allowed.
 pub const MAX_SKIP: u32 = 1000;
 /// Skipped keys stored for one session; the lowest sequence numbers leave. `security.md` 4.

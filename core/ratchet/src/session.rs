@@ -5,12 +5,14 @@ use undertone_base::{Secret, Unix};
 use crate::error::RatchetError;
 use crate::installation::InstallationId;
 use crate::keys::{EphemeralPublic, LocalIdentity, PrekeyId, RemoteIdentity, SessionKey};
+use crate::limits::MAX_REPLACED_OPENINGS;
 use crate::ratchet::{Header, Ratchet};
 
 /// What names a session. Both identities are part of it.
 ///
 /// DEVIATION: `security.md` S6: the original leaves the peer's identity out, so a stranger who claims the
-/// peer's device can take the place of its session.
+/// peer's device can take the place of its session. Pinned by
+/// `a_stranger_who_goes_by_the_name_of_a_device_takes_nothing_from_it`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SessionId {
     /// Our identity.
@@ -46,6 +48,10 @@ pub struct Session {
     pub(crate) rank: Secret<8>,
     /// Last use in either direction.
     pub(crate) used: Unix,
+    /// Whether nothing is sent on it any more: its device has lost it.
+    pub(crate) closed: bool,
+    /// Keys of openings that this session took the place of, oldest first: none of them opens again.
+    pub(crate) replaced: Vec<EphemeralPublic>,
 }
 
 impl Session {
@@ -54,7 +60,18 @@ impl Session {
             let (head, _) = sk.expose().split_at(out.len());
             out.copy_from_slice(head);
         });
-        Self { ratchet, ephemeral, role, heard: false, rank, used: Unix::default() }
+        let used = Unix::default();
+        Self { ratchet, ephemeral, role, heard: false, rank, used, closed: false, replaced: Vec::new() }
+    }
+
+    /// Remembers the opening of `old`, in whose place this session comes. Not so often that it has no end.
+    pub(crate) fn replace(&mut self, old: &Self) -> bool {
+        if old.replaced.len() >= MAX_REPLACED_OPENINGS {
+            return false;
+        }
+        self.replaced.clone_from(&old.replaced);
+        self.replaced.push(old.ephemeral);
+        true
     }
 
     /// Who opened it.
@@ -86,7 +103,8 @@ impl Session {
     /// A message of the peer was decrypted.
     ///
     /// DEVIATION: `security.md` S19: the original stops repeating its opening before it has decrypted the
-    /// answer, so that a forged one silences it.
+    /// answer, so that a forged one silences it. Pinned by
+    /// `an_answer_that_does_not_decrypt_does_not_silence_the_opening`.
     pub(crate) fn hear(&mut self, now: Unix) {
         self.heard = true;
         self.rank = Secret::new([0; 8]);

@@ -197,6 +197,8 @@ impl Session {
             heard: self.heard,
             rank: u64::from_be_bytes(*self.rank.expose()),
             used_ms: self.used.millis(),
+            closed: self.closed,
+            replaced: self.replaced.iter().map(|key| key.as_bytes().to_vec()).collect(),
         };
         let bytes = Row::from(row.encode_to_vec());
         wipe_session(&mut row);
@@ -238,6 +240,12 @@ fn read_session(row: &stored::Session) -> Result<Session, StoreError> {
         heard: row.heard,
         rank: Secret::fill(|out| *out = row.rank.to_be_bytes()),
         used: Unix::from_millis(row.used_ms),
+        closed: row.closed,
+        replaced: row
+            .replaced
+            .iter()
+            .map(|key| EphemeralPublic::from_slice(key).ok_or(SESSION))
+            .collect::<Result<_, _>>()?,
     })
 }
 

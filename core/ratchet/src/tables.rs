@@ -116,7 +116,23 @@ impl<'a, S: RatchetStore + ?Sized> Tables<'a, S> {
         read(self.0.get(Table::Session, session_key(id))?, Session::from_bytes)
     }
 
-    /// The session with this peer that was opened with this key, whatever name its device went by.
+    /// Sends nothing more on any session with a device; what was sent on them can still be read.
+    pub(crate) fn close_sessions(
+        &mut self,
+        own: &LocalIdentity,
+        peer: &RemoteIdentity,
+        installation: &InstallationId,
+    ) -> Result<(), StoreError> {
+        for (key, row) in self.0.scan(Table::Session, &device_key(own, peer, installation))? {
+            let mut session = Session::from_bytes(row.as_ref())?;
+            session.closed = true;
+            self.0.put(Table::Session, key, session.to_bytes());
+        }
+        Ok(())
+    }
+
+    /// The session with this peer that was opened with this key, or took the place of one that was, whatever name its
+    /// device went by.
     pub(crate) fn opened_with(
         &self,
         own: &LocalIdentity,
@@ -125,7 +141,7 @@ impl<'a, S: RatchetStore + ?Sized> Tables<'a, S> {
     ) -> Result<Option<(SessionId, Session)>, StoreError> {
         for (key, row) in self.0.scan(Table::Session, &pair(own, peer))? {
             let session = Session::from_bytes(row.as_ref())?;
-            if session.ephemeral == *ephemeral {
+            if session.ephemeral == *ephemeral || session.replaced.contains(ephemeral) {
                 const CORRUPT: StoreError = StoreError::Corrupt("session");
                 let (device, prekey) = key.split_last_chunk::<33>().ok_or(CORRUPT)?;
                 let prekey = PrekeyId::from_slice(prekey).ok_or(CORRUPT)?;
@@ -243,6 +259,15 @@ impl<'a, S: RatchetStore + ?Sized> Tables<'a, S> {
         installation: &InstallationId,
     ) -> Result<bool, StoreError> {
         Ok(self.0.get(Table::Negotiated, device_key(own, peer, installation))?.is_some())
+    }
+
+    pub(crate) fn delete_negotiated(
+        &mut self,
+        own: &LocalIdentity,
+        peer: &RemoteIdentity,
+        installation: &InstallationId,
+    ) {
+        self.0.delete(Table::Negotiated, device_key(own, peer, installation));
     }
 
     pub(crate) fn put_negotiated(

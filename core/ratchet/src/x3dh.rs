@@ -1,6 +1,7 @@
 //! X3DH as it runs on the network: three raw DHs and one Keccak (`security.md` 3).
 //!
 //! DEVIATION: from Signal's document, as on the network: no HKDF, no one-time prekeys, no associated data.
+//! Pinned by `both_sides_agree_with_the_original`.
 //!
 //! | | initiator A | responder B |
 //! |---|---|---|

@@ -1,5 +1,7 @@
 //! Lost state: who is told of what, and how two come together again.
 
+use undertone_transport::Route;
+
 use super::*;
 use crate::limits::ANSWER_EVERY;
 use crate::{Pfs, Protection};
@@ -270,4 +272,138 @@ fn a_header_that_an_attacker_strips_is_a_downgrade_and_names_its_device() {
     // Stored: from then on, whatever happens, this person has shown better.
     bob.open();
     assert!(bob.messenger.contact(&bob.store, &alice.key()).unwrap().shown_pfs);
+}
+
+/// Bob after he has lost everything but his key and the name of his device, as the original does when its database is
+/// gone.
+fn nameless(bob: &Side) -> Side {
+    let mut anew = Side::unopened(0xb2);
+    anew.dice = Dice::new(b"the same device");
+    anew.now = bob.now;
+    State::new(bob.singletons().installation).save(&mut anew.store).unwrap();
+    anew
+}
+
+fn changed(effects: &[Effect]) -> usize {
+    let changed = |effect: &&Effect| matches!(effect, Effect::Notify(Notice::SessionChanged { .. }));
+    effects.iter().filter(changed).count()
+}
+
+#[test]
+fn a_device_that_begins_again_under_its_old_name_is_told_of_and_written_to() {
+    let (mut alice, bob) = acquainted();
+    let mut bob = nameless(&bob);
+    alice.later(Duration::from_secs(3_600));
+    bob.now = alice.now;
+    let to_bob = ChatId::OneToOne(bob.key());
+    let (id, send) = alice.say(&to_bob, "are you still there?");
+    alice.progress(send.id, Progress::Relayed);
+    assert!(matches!(send.route, Route::Negotiated(_)));
+    // He does not listen there any more; what he does is start, and say so.
+    let started = bob.open();
+    alice.later(Duration::from_secs(10));
+    bob.now = alice.now;
+    let effects = alice.hear(bob.key(), sends(&started)[0]);
+    assert_eq!(lost(&effects), [false]);
+    assert!(new_devices(&effects).is_empty());
+
+    let again = alice.timeout();
+    assert_eq!(sends(&again)[0].route, Route::Partition(bob.key()));
+    let arrived = bob.hear_all(alice.key(), &again);
+    let read: Vec<_> = messages(&arrived).into_iter().map(|m| (m.text.clone(), m.protection)).collect();
+    assert_eq!(read, [("are you still there?".to_owned(), Protection::Ratchet)]);
+    let effects = alice.hear(bob.key(), sends(&arrived)[0]);
+    assert_eq!(changed(&effects), 1);
+    assert_eq!(alice.state(&id), MessageState::Delivered);
+}
+
+#[test]
+fn a_device_that_begins_again_under_its_old_name_and_writes_is_answered_at_once() {
+    let (mut alice, bob) = acquainted();
+    // She has answered somebody's lost message of Bob's lately.
+    let (to_bob, to_alice) = (ChatId::OneToOne(bob.key()), ChatId::OneToOne(alice.key()));
+    let (_, send) = alice.say(&to_bob, "well protected");
+    let mut first = bob;
+    let acks = first.hear(alice.key(), &send);
+    alice.hear_all(first.key(), &acks);
+    for life in 0..3u8 {
+        let mut bob = nameless(&first);
+        bob.dice = Dice::new(&[life]);
+        alice.later(Duration::from_secs(60));
+        bob.now = alice.now;
+        bob.open();
+        let (id, send) = bob.say(&to_alice, &format!("who are you? {life}"));
+        bob.progress(send.id, Progress::Relayed);
+        let effects = alice.hear(bob.key(), &send);
+        assert_eq!((downgrades(&effects), lost(&effects)), (vec![Protection::DhOnly], vec![false]));
+        let devices: Vec<_> =
+            sends(&effects).into_iter().filter(|send| send.route == Route::Partition(bob.key())).collect();
+        assert_eq!(devices.len(), 1, "in life {life}");
+        bob.hear(alice.key(), devices[0]);
+        bob.later(Duration::from_secs(5));
+        alice.now = bob.now;
+        let again = bob.timeout();
+        let arrived = alice.hear_all(bob.key(), &again);
+        assert_eq!(messages(&arrived)[0].protection, Protection::Ratchet);
+        assert_eq!(changed(&arrived), 1);
+        bob.hear_all(alice.key(), &arrived);
+        assert_eq!(bob.state(&id), MessageState::Delivered);
+        first = bob;
+    }
+}
+
+/// Each repetition is one more message that a device which is away passes over, and it passes over a thousand.
+#[test]
+fn repetitions_do_not_carry_a_session_beyond_what_its_device_passes_over() {
+    const WRITTEN: usize = 60;
+    let (mut alice, mut bob) = acquainted();
+    let to_bob = ChatId::OneToOne(bob.key());
+    let (mut last, mut sent) = (None, 0);
+    for n in 0..WRITTEN {
+        let (_, send) = alice.say(&to_bob, &format!("message {n}"));
+        alice.progress(send.id, Progress::Relayed);
+        sent += 1;
+        last = Some(send);
+    }
+    // He is away for most of a day.
+    let mut wake_at = alice.now.unix;
+    for _ in 0..2_000 {
+        if wake_at.millis() > START.after(Duration::from_secs(20 * 3_600)).millis() {
+            break;
+        }
+        alice.now = alice
+            .now
+            .after(Duration::from_millis(wake_at.millis().saturating_sub(alice.now.unix.millis()).max(1)));
+        let effects = alice.timeout();
+        for send in sends(&effects) {
+            if matches!(send.route, Route::ContactCode(_)) {
+                continue;
+            }
+            sent += 1;
+            last = Some(send.clone());
+            alice.progress(send.id, Progress::Relayed);
+        }
+        let again = alice.timeout();
+        for send in sends(&again) {
+            alice.progress(send.id, Progress::Relayed);
+            sent += 1;
+            last = Some(send.clone());
+        }
+        wake_at = wake(&again);
+    }
+    assert!((600..1_000).contains(&sent), "{sent} were sent");
+
+    // The last one arrives, and with its answer everything.
+    bob.now = alice.now;
+    let mut answers = bob.hear(alice.key(), &last.unwrap());
+    assert_eq!(messages(&answers).len(), 1, "it is read");
+    for _ in 0..WRITTEN {
+        let mut effects = alice.hear_all(bob.key(), &answers);
+        alice.later(Duration::from_secs(6));
+        bob.now = alice.now;
+        effects.extend(alice.timeout());
+        effects.extend(alice.timeout());
+        answers = bob.hear_all(alice.key(), &effects);
+    }
+    assert_eq!(bob.texts(&ChatId::OneToOne(alice.key())).len(), WRITTEN + 2);
 }

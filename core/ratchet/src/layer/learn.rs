@@ -17,6 +17,10 @@ use crate::tables::Tables;
 /// What a bundle taught us about a device.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DeviceChange {
+    /// It has lost its state and begins again under its old name: what its own latest bundle names is no newer version
+    /// of its prekey. Nothing more is sent on the sessions with it, as it does not have them; the next message opens
+    /// one on the new prekey.
+    Anew,
     /// It was unknown. A new device of ours is disabled until a person enables it; a new one of a contact
     /// deserves a notice (`security.md` S17).
     New,
@@ -42,6 +46,20 @@ pub(super) struct Bundles {
     pub(super) learned: Vec<Learned>,
 }
 
+/// Which device wrote a message, as its identity says.
+#[derive(Clone, Copy)]
+pub(super) struct Writer<'a> {
+    pub(super) identity: &'a RemoteIdentity,
+    pub(super) installation: Option<&'a InstallationId>,
+}
+
+impl Writer<'_> {
+    /// Whether what a bundle says of a device is the word of that device itself.
+    fn is(&self, identity: &RemoteIdentity, installation: &InstallationId) -> bool {
+        self.identity == identity && self.installation == Some(installation)
+    }
+}
+
 impl Encryption {
     /// Verifies every bundle before the first is stored.
     ///
@@ -54,6 +72,7 @@ impl Encryption {
         &self,
         tables: &mut Tables<'_, S>,
         message: &ProtocolMessage,
+        writer: Writer<'_>,
         now: Unix,
     ) -> Result<Bundles, OpenError> {
         let mut bundles =
@@ -67,7 +86,7 @@ impl Encryption {
         }
         for bundle in &bundles.verified {
             for entry in bundle.entries() {
-                if let Some(change) = self.learn_entry(tables, bundle, entry)? {
+                if let Some(change) = self.learn_entry(tables, bundle, entry, writer)? {
                     let identity = *bundle.identity().public();
                     let installation = entry.installation.clone();
                     bundles.learned.push(Learned { identity, installation, change });
@@ -83,6 +102,7 @@ impl Encryption {
         tables: &mut Tables<'_, S>,
         bundle: &VerifiedBundle,
         entry: &Entry,
+        writer: Writer<'_>,
     ) -> Result<Option<DeviceChange>, StoreError> {
         let own = self.is_own(bundle.identity());
         let this_device = own && entry.installation == self.installation;
@@ -106,6 +126,22 @@ impl Encryption {
                 };
                 tables.put_device(&self.own, bundle.identity(), &entry.installation, &device);
                 Ok(Some(DeviceChange::New))
+            }
+            Some(known) if is_anew(bundle, entry, &known, writer) => {
+                let device = Device {
+                    prekey: entry.prekey,
+                    version: entry.version,
+                    timestamp: bundle.timestamp(),
+                    protocol_version: entry.protocol_version,
+                    enabled: known.enabled,
+                    heard_on: None,
+                    heard: known.heard,
+                };
+                tables.put_device(&self.own, bundle.identity(), &entry.installation, &device);
+                tables.close_sessions(&self.own, bundle.identity(), &entry.installation)?;
+                // It listens there again once it has written to us.
+                tables.delete_negotiated(&self.own, bundle.identity(), &entry.installation);
+                Ok(Some(DeviceChange::Anew))
             }
             Some(known) => Ok(self.update_device(tables, bundle, entry, &known)),
         }
@@ -145,7 +181,8 @@ impl Encryption {
     /// The protocol version that the sender's own bundle claims for the sending device; 0 when it does not
     /// name it.
     ///
-    /// DEVIATION: `security.md` 6.3: the original looks into the first bundle whoever signed it.
+    /// DEVIATION: `security.md` 6.3: the original looks into the first bundle whoever signed it. Pinned by
+    /// `a_bundle_of_somebody_else_says_nothing_of_the_senders_topics`.
     pub(super) fn claimed_version(
         bundles: &Bundles,
         sender: &RemoteIdentity,
@@ -156,4 +193,18 @@ impl Encryption {
         let entry = first.and_then(|b| b.entries().iter().find(|entry| entry.installation == *installation));
         entry.map_or(0, |entry| entry.protocol_version)
     }
+}
+
+/// Whether a device that we know begins again: it says itself, later than anything that we have heard of it, that its
+/// prekey is another one of no higher version. A device counts up from what it has, so it has lost that. What another
+/// device of its identity says of it may be old, and only rule 5 counts.
+///
+/// DEVIATION: `security.md` 2.3 rule 5 ignores such an entry for as long as the version is not above the one that was
+/// lost, which takes as many days as the lost state was old; the original stores it beside the one that it has and
+/// goes on in the session that is gone. Pinned by `a_device_that_begins_again_under_its_old_name_is_written_to`.
+fn is_anew(bundle: &VerifiedBundle, entry: &Entry, known: &Device, writer: Writer<'_>) -> bool {
+    writer.is(bundle.identity(), &entry.installation)
+        && bundle.timestamp() > known.timestamp
+        && entry.version <= known.version
+        && entry.prekey != known.prekey
 }

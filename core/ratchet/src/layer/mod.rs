@@ -11,6 +11,7 @@ use std::fmt;
 use undertone_base::{Now, StoreError};
 use undertone_crypto::{Keyring, PublicKey, UnknownKey};
 
+use self::learn::Writer;
 pub use self::learn::{DeviceChange, Learned};
 pub use self::open::{Kind, Opened};
 pub use self::seal::Sealed;
@@ -188,7 +189,7 @@ impl Encryption {
 
 /// Bundles alone, without the payload: for a message that [`Encryption::open`] refused.
 impl Encryption {
-    /// Takes in the bundles of a message and nothing else. Useful after [`OpenError::DeviceNotFound`],
+    /// Takes in the bundles of a message that `sender` signed, and nothing else. Useful after [`OpenError::DeviceNotFound`],
     /// [`OpenError::NotPaired`] or [`OpenError::UnknownSession`], when the sender is known and its devices
     /// are worth knowing.
     ///
@@ -198,11 +199,15 @@ impl Encryption {
         &self,
         store: &mut S,
         now: Now,
+        sender: &PublicKey,
         bytes: &[u8],
     ) -> Result<Vec<Learned>, OpenError> {
         let message = crate::protocol::ProtocolMessage::decode(bytes)?;
         let mut tables = Tables::new(store);
-        let bundles = self.learn_bundles(&mut tables, &message, now.unix)?;
+        let (identity, installation) =
+            (RemoteIdentity::new(*sender), InstallationId::new(&message.installation));
+        let writer = Writer { identity: &identity, installation: installation.as_ref() };
+        let bundles = self.learn_bundles(&mut tables, &message, writer, now.unix)?;
         tables.commit()?;
         Ok(bundles.learned)
     }

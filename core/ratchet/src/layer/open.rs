@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 use undertone_base::Unix;
 use undertone_crypto::{Keyring, PublicKey};
 
-use super::learn::{Bundles, Learned};
+use super::learn::{Bundles, Learned, Writer};
 use super::{Context, Encryption, Protection};
 use crate::dh_only;
 use crate::error::{BundleError, OpenError, RatchetError};
@@ -50,6 +50,9 @@ pub struct Opened {
     pub dropped: Vec<BundleError>,
     /// Whether the sending device listens on the negotiated topic: from now on we listen there too.
     pub negotiated: bool,
+    /// Whether it opened a session in the place of one on the same prekey: its device has lost that one, or somebody
+    /// who holds the key of its identity goes by its name.
+    pub replaced: bool,
 }
 
 /// Without the content: it is nobody's business in a log.
@@ -63,6 +66,7 @@ impl fmt::Debug for Opened {
             .field("learned", &self.learned)
             .field("dropped", &self.dropped)
             .field("negotiated", &self.negotiated)
+            .field("replaced", &self.replaced)
             .finish()
     }
 }
@@ -87,7 +91,8 @@ impl Encryption {
         let sender = RemoteIdentity::new(*sender);
         let installation = InstallationId::new(&message.installation);
         let mut tables = Tables::new(cx.store);
-        let bundles = self.learn_bundles(&mut tables, &message, cx.now.unix)?;
+        let writer = Writer { identity: &sender, installation: installation.as_ref() };
+        let bundles = self.learn_bundles(&mut tables, &message, writer, cx.now.unix)?;
 
         if message.public().is_some() {
             self.hear(&mut tables, &sender, installation.as_ref(), cx.now.unix)?;
@@ -96,11 +101,13 @@ impl Encryption {
             return Ok(opened(payload, Kind::Public, Protection::None, installation, bundles));
         }
         let entry = self.entry(&message, &sender)?;
-        let receiver = Receiver { layer: self, sender, keyring: cx.keyring, now: cx.now.unix };
+        let mut receiver =
+            Receiver { layer: self, sender, keyring: cx.keyring, now: cx.now.unix, replaced: false };
         let (payload, protection) = receiver.open(&mut tables, installation.as_ref(), entry, cx.rng)?;
         if protection != Protection::Pfs {
             self.hear(&mut tables, &sender, installation.as_ref(), cx.now.unix)?;
         }
+        let replaced = receiver.replaced;
         let negotiated = self.negotiate(&mut tables, &sender, installation.as_ref(), &bundles)?;
         tables.commit()?;
 
@@ -109,7 +116,7 @@ impl Encryption {
             Protection::Pfs => Kind::Ratchet,
             Protection::DhOnly | Protection::None => Kind::DhOnly,
         };
-        Ok(Opened { negotiated, ..opened(payload, kind, protection, installation, bundles) })
+        Ok(Opened { negotiated, replaced, ..opened(payload, kind, protection, installation, bundles) })
     }
 
     /// The ciphertext for this device, or the one for all.
@@ -174,11 +181,12 @@ struct Receiver<'a> {
     sender: RemoteIdentity,
     keyring: &'a dyn Keyring,
     now: Unix,
+    replaced: bool,
 }
 
 impl Receiver<'_> {
     fn open<S: RatchetStore + ?Sized>(
-        &self,
+        &mut self,
         tables: &mut Tables<'_, S>,
         installation: Option<&InstallationId>,
         entry: &wire::DirectMessage,
@@ -196,7 +204,7 @@ impl Receiver<'_> {
     }
 
     fn open_ratchet<S: RatchetStore + ?Sized>(
-        &self,
+        &mut self,
         tables: &mut Tables<'_, S>,
         installation: &InstallationId,
         entry: &wire::DirectMessage,
@@ -209,7 +217,10 @@ impl Receiver<'_> {
         let id =
             SessionId { own: self.layer.own, peer: self.sender, installation: installation.clone(), prekey };
         let payload = match tables.session(&id)? {
-            Some(session) => self.open_in_session(tables, &id, session, (&header, &entry.payload), rng)?,
+            Some(session) => {
+                let opening = entry.x3dh_header.as_ref();
+                self.open_in_or_after(tables, &id, session, opening, (&header, &entry.payload), rng)?
+            }
             None => match self.renamed(tables, entry.x3dh_header.as_ref())? {
                 Some((id, session)) => {
                     let payload =
@@ -226,6 +237,45 @@ impl Receiver<'_> {
         };
         self.prefer(tables, &id)?;
         Ok(payload)
+    }
+
+    /// In the session that there is; where that fails and the message brings an opening of its own, in a session that
+    /// takes its place. Its device has lost the old one then: whoever has a session does not open another on the same
+    /// prekey. A copy of an opening that was used already opens nothing.
+    ///
+    /// DEVIATION: the original keeps the old session, so that a device which lost its state cannot be read before our
+    /// prekey rotates (`security.md` S10). Pinned by `a_device_that_begins_again_under_its_old_name_is_read`.
+    fn open_in_or_after<S: RatchetStore + ?Sized>(
+        &mut self,
+        tables: &mut Tables<'_, S>,
+        id: &SessionId,
+        old: Session,
+        opening: Option<&wire::X3dhHeader>,
+        message: (&Header, &[u8]),
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Vec<u8>, OpenError> {
+        let other = match opening {
+            Some(opening) => Some(ephemeral(&opening.key)?).filter(|key| *key != old.ephemeral),
+            None => None,
+        };
+        let Some(other) = other else { return self.open_in_session(tables, id, old, message, rng) };
+        match self.open_in_session(tables, id, old.clone(), message, rng) {
+            Err(OpenError::Ratchet(error)) => {
+                if tables.opened_with(&self.layer.own, &self.sender, &other)?.is_some() {
+                    return Err(RatchetError::Duplicate.into());
+                }
+                let mut session = self.answer(tables, id, opening)?;
+                let (header, ciphertext) = message;
+                match session.ratchet.open(header, ciphertext, rng) {
+                    Ok(step) if session.replace(&old) => {
+                        self.replaced = true;
+                        self.accept(tables, id, session, step, tables_put)
+                    }
+                    _ => Err(error.into()),
+                }
+            }
+            result => result,
+        }
     }
 
     /// An existing session is kept whatever opening comes along: openings are repeated and can be replayed.
@@ -351,5 +401,6 @@ fn opened(
         learned: bundles.learned,
         dropped: bundles.dropped,
         negotiated: false,
+        replaced: false,
     }
 }

@@ -7,6 +7,7 @@ use undertone_base::Unix;
 use undertone_crypto::{Keyring, PublicKey};
 
 use super::{Context, Encryption, Protection};
+use crate::bundle::nanos;
 use crate::dh_only;
 use crate::error::SealError;
 use crate::installation::{InstallationId, NONE};
@@ -87,7 +88,8 @@ impl Encryption {
     /// to DH-only; [`Sealed::protection`] says so.
     ///
     /// DEVIATION: `security.md` S3 and 5.1: the original sends an empty message when no target has a prekey,
-    /// and none at all when one target has a bad one. Here such a target is skipped and the fallback taken.
+    /// and none at all when one target has a bad one. Here such a target is skipped and the fallback taken. Pinned by
+    /// `a_target_with_a_bad_prekey_is_skipped`.
     ///
     /// # Errors
     /// [`SealError`]; the store is as before.
@@ -127,6 +129,37 @@ impl Encryption {
         tables.commit()?;
         let bytes = encode(self.installation.as_str(), bundle, entries, Vec::new());
         Ok(Sealed { bytes, targets, sessions, agreed, protection })
+    }
+
+    /// Since when nothing was sent to `peer` that any of its devices has answered, if that were `limit` messages or more
+    /// in a row for each. A device passes over [`MAX_SKIP`](crate::limits::MAX_SKIP) and no more: whoever goes on
+    /// sending to one that is away makes the session unreadable for it. A device that has been heard of since then, by
+    /// its bundle, is back.
+    ///
+    /// # Errors
+    /// [`SealError::Store`].
+    pub fn silent_since<S: RatchetStore + ?Sized, R: ?Sized>(
+        &self,
+        cx: &mut Context<'_, S, R>,
+        peer: &PublicKey,
+        limit: u32,
+    ) -> Result<Option<Unix>, SealError> {
+        let (peer, now) = (RemoteIdentity::new(*peer), cx.now.unix);
+        let tables = Tables::new(cx.store);
+        let own_prekey = tables.own_state(&self.own)?.map(|state| state.prekey);
+        let sealer = Sealer { layer: self, peer, own_prekey, keyring: cx.keyring, now };
+        let mut since = None;
+        for (installation, device) in self.targets(&tables, &peer)? {
+            match sealer.usable_session(&tables, &installation, &device)? {
+                Some((_, session))
+                    if session.ratchet.send.n >= limit && device.timestamp <= nanos(session.used) =>
+                {
+                    since = since.max(Some(session.used));
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(since)
     }
 
     /// The enabled devices with the latest bundles, without this one.
@@ -185,7 +218,8 @@ impl Sealer<'_> {
     /// A session is usable while the prekey that opened it is current: the device's, or ours. Of two, the one
     /// on which the device was last heard; before any, the one with the lower SK (`security.md` 4.2).
     ///
-    /// DEVIATION: the original takes the first row, so that two sessions opened at once never become one.
+    /// DEVIATION: the original takes the first row, so that two sessions opened at once never become one. Pinned by
+    /// `two_sessions_opened_at_once_become_one`.
     fn usable_session<S: RatchetStore + ?Sized>(
         &self,
         tables: &Tables<'_, S>,
@@ -195,14 +229,14 @@ impl Sealer<'_> {
         let current = |prekey: &PrekeyId| *prekey == device.prekey || Some(*prekey) == self.own_prekey;
         if let Some(prekey) = device.heard_on.filter(current) {
             let id = self.id(installation, prekey);
-            if let Some(session) = tables.session(&id)? {
+            if let Some(session) = tables.session(&id)?.filter(|session| !session.closed) {
                 return Ok(Some((id, session)));
             }
         }
         let mut best: Option<(SessionId, Session)> = None;
         for prekey in [Some(device.prekey), self.own_prekey].into_iter().flatten() {
             let id = self.id(installation, prekey);
-            let Some(session) = tables.session(&id)? else { continue };
+            let Some(session) = tables.session(&id)?.filter(|session| !session.closed) else { continue };
             let better = best.as_ref().is_none_or(|(_, best)| {
                 (!session.heard, session.rank.expose()) < (!best.heard, best.rank.expose())
             });

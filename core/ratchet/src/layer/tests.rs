@@ -1,3 +1,5 @@
+mod anew;
+mod attacks;
 mod bounds;
 mod mangle;
 mod model;
@@ -139,7 +141,7 @@ fn a_message_for_other_devices_is_answered_with_our_bundle() {
     let message = alice.direct(START, &old.key(), b"to the old device");
     assert_eq!(new.open(START, &alice.key(), &message.bytes), Err(OpenError::DeviceNotFound));
     let (layer, mut cx) = new.cx(START);
-    let learned = layer.learn(cx.store, START, &message.bytes).unwrap();
+    let learned = layer.learn(cx.store, START, &alice.key(), &message.bytes).unwrap();
     assert_eq!(learned[0].identity, alice.key());
     let answer = layer.seal_dh(&mut cx, &alice.key(), b"").unwrap();
     let opened = alice.open(START, &new.key(), &answer.bytes).unwrap();

@@ -94,6 +94,12 @@ pub struct Session {
     pub rank: u64,
     #[prost(uint64, tag = "17")]
     pub used_ms: u64,
+    /// Whether nothing is sent on it any more: its device has lost it.
+    #[prost(bool, tag = "18")]
+    pub closed: bool,
+    /// Keys of openings that this session took the place of, oldest first.
+    #[prost(bytes = "vec", repeated, tag = "19")]
+    pub replaced: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 /// Table Skipped: the key of a message that has not come yet.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

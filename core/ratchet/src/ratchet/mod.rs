@@ -186,7 +186,8 @@ impl Ratchet {
     /// the ratchet itself does not change.
     ///
     /// DEVIATION: `security.md` S11: the original keeps used keys until a confirmation that nothing calls.
-    /// Ours leave with the plaintext, in one transaction, so a copy is a [`RatchetError::Duplicate`].
+    /// Ours leave with the plaintext, in one transaction, so a copy is a [`RatchetError::Duplicate`]. Pinned by
+    /// `a_copy_from_an_earlier_chain_is_a_duplicate_and_no_forgery`.
     ///
     /// # Errors
     /// [`RatchetError::TooShort`], [`RatchetError::BadMac`].

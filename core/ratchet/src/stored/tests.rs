@@ -75,6 +75,18 @@ fn the_time_at_which_a_device_was_heard_is_one_more_field() {
 }
 
 #[test]
+fn what_became_of_a_session_is_two_more_fields() {
+    let (mut closed, ephemeral) = (session(), session().ephemeral);
+    closed.closed = true;
+    closed.replaced = vec![ephemeral];
+    let bytes = closed.to_bytes();
+    let more = bytes.as_ref().strip_prefix(session().to_bytes().as_ref()).unwrap();
+    assert_eq!(more, [&[0x90, 0x01, 1, 0x9a, 0x01, 33][..], ephemeral.as_bytes()].concat());
+    let again = Session::from_bytes(bytes.as_ref()).unwrap();
+    assert_eq!((again.closed, again.replaced), (true, vec![ephemeral]));
+}
+
+#[test]
 fn rows_read_back_as_they_were_written() {
     assert_eq!(OwnState::from_bytes(own_state().to_bytes().as_ref()).unwrap(), own_state());
     assert_eq!(Device::from_bytes(device().to_bytes().as_ref()).unwrap(), device());
@@ -107,7 +119,7 @@ fn another_format_is_refused() {
 fn secrets_do_not_print() {
     insta::assert_snapshot!(format!("{:?}", own_prekey()), @"OwnPrekey { private: PrekeyPrivate(32 bytes), version: 3, created: Unix(1000), retired: Some(Unix(9)) }");
     insta::assert_snapshot!(format!("{:?}", filed_key()), @"FiledKey { key: MessageKey(Secret(32 bytes)), seq: 12, filed: Unix(1000) }");
-    insta::assert_snapshot!(format!("{:?}", session()), @"Session { ratchet: Ratchet { root: RootKey(Secret(32 bytes)), own: RatchetPair(024d4b6c, private 32 bytes), remote: Some(RatchetPublic(031b84c5567b126440995d3ed5aaba0565d71e1834604819ff9c17f5e9d5dd078f)), send: Chain { key: ChainKey(Secret(32 bytes)), n: 1 }, receive: Chain { key: ChainKey(Secret(32 bytes)), n: 0 }, previous: 0, keys_count: 0, retired: [RatchetPublic(02531fe6068134503d2723133227c867ac8fa6c83c537e9a44c3c5bdbdcb1fe337)] }, ephemeral: EphemeralPublic(03462779ad4aad39514614751a71085f2f10e1c7a593e4e030efb5b8721ce55b0b), role: Initiator, heard: false, rank: Secret(8 bytes), used: Unix(1234) }");
+    insta::assert_snapshot!(format!("{:?}", session()), @"Session { ratchet: Ratchet { root: RootKey(Secret(32 bytes)), own: RatchetPair(024d4b6c, private 32 bytes), remote: Some(RatchetPublic(031b84c5567b126440995d3ed5aaba0565d71e1834604819ff9c17f5e9d5dd078f)), send: Chain { key: ChainKey(Secret(32 bytes)), n: 1 }, receive: Chain { key: ChainKey(Secret(32 bytes)), n: 0 }, previous: 0, keys_count: 0, retired: [RatchetPublic(02531fe6068134503d2723133227c867ac8fa6c83c537e9a44c3c5bdbdcb1fe337)] }, ephemeral: EphemeralPublic(03462779ad4aad39514614751a71085f2f10e1c7a593e4e030efb5b8721ce55b0b), role: Initiator, heard: false, rank: Secret(8 bytes), used: Unix(1234), closed: false, replaced: [] }");
     insta::assert_snapshot!(format!("{:?}", session().to_bytes()), @"Row(296 bytes)");
     insta::assert_snapshot!(format!("{:?}", SessionKey::from_secret(secret32(5))), @"SessionKey(Secret(32 bytes))");
     insta::assert_snapshot!(format!("{:?}", EphemeralKey::from_secret_key(private(5))), @"EphemeralKey(32 bytes)");
@@ -133,8 +145,9 @@ fn contents_do_not_print() {
         learned: Vec::new(),
         dropped: Vec::new(),
         negotiated: false,
+        replaced: false,
     };
-    insta::assert_snapshot!(format!("{opened:?}"), @"Opened { payload_bytes: Some(7), kind: Ratchet, protection: Pfs, installation: None, learned: [], dropped: [], negotiated: false }");
+    insta::assert_snapshot!(format!("{opened:?}"), @"Opened { payload_bytes: Some(7), kind: Ratchet, protection: Pfs, installation: None, learned: [], dropped: [], negotiated: false, replaced: false }");
 }
 
 proptest! {

@@ -6,14 +6,14 @@ use undertone_messenger::{ChatId, MessageState, Notice, Protection, TraceStep};
 use undertone_transport::{PublicName, Route};
 
 use crate::ours::{Case, Person, new_key};
-use crate::people;
-use crate::theirs::{CHAT_KEY, RESTART, Theirs};
+use crate::theirs::{CHAT_KEY, DEVICE, RESET, RESTART, Theirs};
+use crate::{devices, lost, people, texts};
 
 /// A case by its name.
 pub(crate) type Named = (&'static str, fn() -> Case);
 
 /// All of them.
-pub(crate) const ALL: [Named; 11] = [
+pub(crate) const ALL: [Named; 14] = [
     ("public_both_ways", || Box::pin(public_both_ways())),
     ("we_write_first", || Box::pin(we_write_first())),
     ("they_write_first", || Box::pin(they_write_first())),
@@ -25,12 +25,27 @@ pub(crate) const ALL: [Named; 11] = [
     ("out_of_order", || Box::pin(people::out_of_order())),
     ("concurrent_first_contact", || Box::pin(people::concurrent_first_contact())),
     ("contact_updates", || Box::pin(people::contact_updates())),
+    ("texts_of_all_kinds", || Box::pin(texts::texts_of_all_kinds())),
+    ("strangers_write_at_once", || Box::pin(texts::strangers_write_at_once())),
+    ("without_forward_secrecy_on_our_side", || Box::pin(texts::without_forward_secrecy_on_our_side())),
 ];
 
 /// Those that change the peer for all others, so that nothing runs beside them; each with the variables that it needs.
-pub(crate) const ALONE: [(Named, &[&str]); 2] = [
+pub(crate) const ALONE: [(Named, &[&str]); 6] = [
     (("pairing", || Box::pin(people::pairing())), &[CHAT_KEY, RESTART]),
     (("their_restart", || Box::pin(people::their_restart())), &[RESTART]),
+    (
+        ("their_state_is_lost_and_they_write", || Box::pin(lost::their_state_is_lost_and_they_write())),
+        &[RESET],
+    ),
+    (("their_state_is_lost_and_we_write", || Box::pin(lost::their_state_is_lost_and_we_write())), &[RESET]),
+    (
+        ("three_hundred_each_way_over_a_cut_link", || {
+            Box::pin(texts::three_hundred_each_way_over_a_cut_link())
+        }),
+        &[RESET],
+    ),
+    (("four_devices_of_theirs", || Box::pin(devices::four_devices_of_theirs())), &[RESET, DEVICE]),
 ];
 
 /// A public name that no other run had.

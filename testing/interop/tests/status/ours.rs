@@ -107,6 +107,31 @@ impl Person {
         }
     }
 
+    /// The next message of somebody else, through whatever cannot be read on the way to it.
+    pub(crate) async fn received_at_last(&mut self) -> Result<Message> {
+        loop {
+            if let Notice::Message(message) = self.notice().await?
+                && message.state == MessageState::Received
+            {
+                return Ok(*message);
+            }
+        }
+    }
+
+    /// Waits for somebody's message with this text.
+    pub(crate) async fn hears(&mut self, text: &str) -> Result<()> {
+        while self.received_at_last().await?.text != text {}
+        Ok(())
+    }
+
+    /// Waits for this state, unless it was reached before.
+    pub(crate) async fn reaches_or_is(&mut self, id: MessageId, wanted: MessageState) -> Result<()> {
+        match self.client.message(id).await? {
+            Some(message) if message.state == wanted => Ok(()),
+            _ => self.reaches(id, wanted).await,
+        }
+    }
+
     /// Writes, and waits until the other side has acknowledged it.
     pub(crate) async fn deliver(&mut self, to: PublicKey, text: &str) -> Result<()> {
         let id = self.client.send_text(ChatId::OneToOne(to), text).await?;

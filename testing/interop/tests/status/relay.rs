@@ -21,7 +21,9 @@ const ENVELOPES: u64 = 1;
 
 #[derive(Clone, Copy, Debug)]
 enum Act {
+    Cut,
     Hold,
+    Mend,
     Release,
 }
 
@@ -49,6 +51,7 @@ impl Relay {
             early: [Vec::new(), Vec::new()],
             held: None,
             kept: Arc::clone(&kept),
+            cut: false,
         };
         tasks.spawn("interop.relay", passing.run(tasks.token(), inbox, events));
         net.add_static(theirs.clone())?;
@@ -62,6 +65,16 @@ impl Relay {
     /// Keeps the peer's envelopes back from now on.
     pub(crate) async fn hold(&self) -> Result<()> {
         self.acts.send(Act::Hold).await.context("the relay has ended")
+    }
+
+    /// Loses all envelopes, of both, from now on.
+    pub(crate) async fn cut(&self) -> Result<()> {
+        self.acts.send(Act::Cut).await.context("the relay has ended")
+    }
+
+    /// Passes envelopes on again.
+    pub(crate) async fn mend(&self) -> Result<()> {
+        self.acts.send(Act::Mend).await.context("the relay has ended")
     }
 
     /// Waits until so many packets are kept.
@@ -90,6 +103,7 @@ struct Passing {
     early: [Vec<(u64, Vec<u8>)>; 2],
     held: Option<Vec<Vec<u8>>>,
     kept: Arc<AtomicUsize>,
+    cut: bool,
 }
 
 impl Passing {
@@ -114,6 +128,8 @@ impl Passing {
 
     fn act(&mut self, act: Act) {
         match act {
+            Act::Cut => self.cut = true,
+            Act::Mend => self.cut = false,
             Act::Hold => self.held = Some(Vec::new()),
             Act::Release => {
                 for packet in self.held.take().unwrap_or_default().into_iter().rev() {
@@ -134,6 +150,9 @@ impl Passing {
             }
             NetEvent::Message { peer, code, payload, .. } => {
                 let from_them = self.links[0] == Some(peer);
+                if self.cut && code == ENVELOPES {
+                    return;
+                }
                 match &mut self.held {
                     Some(held) if from_them && code == ENVELOPES => {
                         held.push(payload);

@@ -18,6 +18,12 @@ pub(crate) const RESTART: &str = "UNDERTONE_STATUS_RESTART";
 /// The peer's private chat key, in hex.
 pub(crate) const CHAT_KEY: &str = "UNDERTONE_STATUS_KEY";
 
+/// A command that stops the peer, takes all that it has kept away, starts it under the same key and ends when it is ready.
+pub(crate) const RESET: &str = "UNDERTONE_STATUS_RESET";
+/// A command that starts, with a number from 2 to 4 behind it, one more device under the peer's key, connected to it, and
+/// prints the address of its JSON-RPC; with `stop` behind it, ends them all.
+pub(crate) const DEVICE: &str = "UNDERTONE_STATUS_DEVICE";
+
 /// It polls its envelopes once a second, and repeats after some seconds.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -52,7 +58,38 @@ impl Theirs {
 
     /// Stops it and starts it again.
     pub(crate) async fn restart(&self) -> Result<()> {
-        let command = std::env::var(RESTART)?;
+        self.again(RESTART).await
+    }
+
+    /// The same, with nothing kept but its key.
+    pub(crate) async fn reset(&self) -> Result<()> {
+        self.again(RESET).await
+    }
+
+    /// One more device under its key.
+    pub(crate) async fn one_more(&self, number: u8) -> Result<Self> {
+        let command = format!("{} {number}", std::env::var(DEVICE)?);
+        let output = tokio::task::spawn_blocking(move || {
+            std::process::Command::new("sh").arg("-c").arg(command).stdin(Stdio::null()).output()
+        });
+        let output = output.await??;
+        anyhow::ensure!(output.status.success(), "device {number} does not start");
+        let rpc = String::from_utf8(output.stdout)?.trim().to_owned();
+        let connected = || call(&rpc, "admin_peers", &json!([])).is_ok_and(|peers| !peers[0].is_null());
+        anyhow::ensure!(until_async(DEADLINE, connected).await, "device {number} finds nobody");
+        Ok(Self { rpc, ..self.clone() })
+    }
+
+    /// Ends the others.
+    pub(crate) fn no_more(&self) -> Result<()> {
+        let command = format!("{} stop", std::env::var(DEVICE)?);
+        let done = std::process::Command::new("sh").arg("-c").arg(command).stdin(Stdio::null()).status()?;
+        anyhow::ensure!(done.success(), "the other devices of {:?} do not end", self.key);
+        Ok(())
+    }
+
+    async fn again(&self, how: &str) -> Result<()> {
+        let command = std::env::var(how)?;
         let done = tokio::task::spawn_blocking(move || {
             std::process::Command::new("sh").arg("-c").arg(command).stdin(Stdio::null()).status()
         });
@@ -89,22 +126,39 @@ impl Theirs {
         say(&self.rpc, &to.to_hex(), 1, text).map(drop)
     }
 
+    /// Answers a message, known or not.
+    pub(crate) fn reply(&self, to: &PublicKey, text: &str, message: &str) -> Result<()> {
+        let chat = to.to_hex();
+        save(&self.rpc, &chat, 1)?;
+        let message = json!({ "chatId": chat, "text": text, "contentType": 1, "responseTo": message });
+        call(&self.rpc, "shhext_sendChatMessage", &json!([message])).map(drop)
+    }
+
+    /// What the chat shows.
+    pub(crate) fn texts(&self, chat: &str) -> Result<Vec<String>> {
+        let page = call(&self.rpc, "shhext_chatMessages", &json!([chat, "", 1_000]))?;
+        let all = page["messages"].as_array().into_iter().flatten();
+        Ok(all.filter_map(|message| Some(message["text"].as_str()?.to_owned())).collect())
+    }
+
     /// Waits until the chat (a person's key or a public name) shows each of these texts once.
     pub(crate) async fn shows(&self, chat: &str, texts: &[&str]) -> Result<()> {
-        let seen = || -> Result<Vec<String>> {
-            let page = call(&self.rpc, "shhext_chatMessages", &json!([chat, "", 1_000]))?;
-            let all = page["messages"].as_array().into_iter().flatten();
-            Ok(all.filter_map(|message| Some(message["text"].as_str()?.to_owned())).collect())
-        };
+        self.shows_times(chat, texts, 1).await
+    }
+
+    /// The same, so many times each.
+    pub(crate) async fn shows_times(&self, chat: &str, texts: &[&str], wanted: usize) -> Result<()> {
+        let seen = || self.texts(chat);
         let times = |all: &[String], text: &str| all.iter().filter(|seen| *seen == text).count();
-        let there =
-            until_async(DEADLINE, || seen().is_ok_and(|all| texts.iter().all(|text| times(&all, text) > 0)));
+        let there = until_async(DEADLINE, || {
+            seen().is_ok_and(|all| texts.iter().all(|text| times(&all, text) >= wanted))
+        });
         if !there.await {
             bail!("{chat} shows {:?}, not {texts:?}", seen()?);
         }
         let all = seen()?;
-        let twice: Vec<_> = texts.iter().filter(|text| times(&all, text) != 1).collect();
-        anyhow::ensure!(twice.is_empty(), "shown more than once: {twice:?}");
+        let twice: Vec<_> = texts.iter().filter(|text| times(&all, text) != wanted).collect();
+        anyhow::ensure!(twice.is_empty(), "shown too often: {twice:?}");
         Ok(())
     }
 }

@@ -96,7 +96,7 @@ fn mangled_messages_teach_nothing_false() {
     let mut trial = Trial::new(Whose::Peer).holding(32);
     for mutation in of(&sealed.bytes) {
         let mut twin = bob.clone();
-        let learn = |b: &[u8]| twin.layer.learn(&mut twin.store, START, b);
+        let learn = |b: &[u8]| twin.layer.learn(&mut twin.store, START, &alice.key(), b);
         trial.run(&mutation, learn, blame);
         for (device, known) in twin.layer.devices(&twin.store, &alice.key()).unwrap() {
             let (name, honest) = &honest[0];

@@ -109,7 +109,7 @@ proptest! {
         let (alice, mut bob) = (Party::new(60), Party::new(61));
         let before = bob.store.clone();
         let _ = bob.open(START, &alice.key(), &bytes);
-        let _ = bob.layer.learn(&mut bob.store, START, &bytes);
+        let _ = bob.layer.learn(&mut bob.store, START, &alice.key(), &bytes);
         prop_assert_eq!(before, bob.store);
     }
 }

@@ -225,7 +225,7 @@ impl World {
         let (own, peer) = (self.mallory.key, self.people[flight.to.0].key);
         // It knows the recipient's devices from their bundles.
         for bytes in self.seen.iter().filter(|seen| seen.signer == peer).map(|seen| &seen.bytes) {
-            let _ = device.layer.learn(&mut device.store, self.now, bytes);
+            let _ = device.layer.learn(&mut device.store, self.now, &peer, bytes);
         }
         let payload = self.say(own, peer);
         let sealed = device.seal(&self.mallory.keyring, self.now, &mut self.rng, &peer, &payload);

@@ -429,7 +429,7 @@ impl World {
         let Person { key, keyring, devices, .. } = &mut self.people[person];
         let device_row = &mut devices[device];
         // It says at least whom it comes from.
-        let _ = device_row.layer.learn(&mut device_row.store, self.now, &flight.bytes);
+        let _ = device_row.layer.learn(&mut device_row.store, self.now, &flight.signer, &flight.bytes);
         let last = device_row.answered.get(&flight.signer).copied();
         if last.is_some_and(|last| now < last + ANSWER_INTERVAL) {
             return;
