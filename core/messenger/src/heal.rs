@@ -130,11 +130,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// A device has lost its state and kept its name. It does not know ours any more: it may be told at once, and what
     /// waits for it is encrypted for it anew.
     fn begins_again(&mut self, peer: &PublicKey, installation: &InstallationId) -> Result<(), Fault> {
-        let known = self.contact(peer)?;
-        if !self.follows(peer)? && known.is_none() {
+        if !self.follows(peer)? {
             return Ok(());
         }
-        let row = known.unwrap_or_default();
+        let row = self.contact(peer)?.unwrap_or_default();
         self.put_contact(peer, &ContactRow { session_lost: true, answered: None, ..row })?;
         let installation = Some(installation.clone());
         self.notify(Notice::LostSession { peer: *peer, installation, answered: false });

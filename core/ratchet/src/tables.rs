@@ -125,8 +125,10 @@ impl<'a, S: RatchetStore + ?Sized> Tables<'a, S> {
     ) -> Result<(), StoreError> {
         for (key, row) in self.0.scan(Table::Session, &device_key(own, peer, installation))? {
             let mut session = Session::from_bytes(row.as_ref())?;
-            session.closed = true;
-            self.0.put(Table::Session, key, session.to_bytes());
+            if !session.closed {
+                session.closed = true;
+                self.0.put(Table::Session, key, session.to_bytes());
+            }
         }
         Ok(())
     }

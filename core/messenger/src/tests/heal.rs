@@ -1,6 +1,6 @@
 //! Lost state: who is told of what, and how two come together again.
 
-use undertone_transport::Route;
+use undertone_transport::{PublicName, Route};
 
 use super::*;
 use crate::limits::ANSWER_EVERY;
@@ -406,4 +406,47 @@ fn repetitions_do_not_carry_a_session_beyond_what_its_device_passes_over() {
         answers = bob.hear_all(alice.key(), &effects);
     }
     assert_eq!(bob.texts(&ChatId::OneToOne(alice.key())).len(), WRITTEN + 2);
+}
+
+#[test]
+fn a_new_device_of_a_person_that_first_speaks_in_public_is_announced() {
+    let (mut alice, bob) = acquainted();
+    let lab = ChatId::Public(PublicName::new("lab").unwrap());
+    alice.command(Command::Open(lab.clone()));
+    let mut bob = anew(&bob, &alice);
+    bob.command(Command::Open(lab.clone()));
+    let (_, send) = bob.say(&lab, "from the new one");
+    assert_eq!(new_devices(&alice.hear(bob.key(), &send)), [bob.key()]);
+    let (_, send) = bob.say(&lab, "once more");
+    assert!(new_devices(&alice.hear(bob.key(), &send)).is_empty());
+    // Of somebody that she has no chat with it is nobody's business.
+    for (life, dice) in [b"one", b"two"].into_iter().enumerate() {
+        let mut carol = Side::unopened(0xc3);
+        carol.dice = Dice::new(dice);
+        carol.now = alice.now;
+        carol.open();
+        carol.command(Command::Open(lab.clone()));
+        let (_, send) = carol.say(&lab, &format!("carol {life}"));
+        assert!(new_devices(&alice.hear(carol.key(), &send)).is_empty());
+    }
+}
+
+/// A contact may claim to have lost everything as often as it likes: each time it hears of our devices once, as it would
+/// of an acknowledgement, and what is kept of it does not grow.
+#[test]
+fn a_contact_that_begins_again_and_again_gains_nothing() {
+    let (mut alice, first) = acquainted();
+    let to_alice = ChatId::OneToOne(alice.key());
+    for life in 0..80u8 {
+        let mut bob = nameless(&first);
+        bob.dice = Dice::new(&[1, life]);
+        alice.later(Duration::from_secs(1));
+        bob.now = alice.now;
+        bob.open();
+        let (_, send) = bob.say(&to_alice, "again");
+        let effects = alice.hear(bob.key(), &send);
+        assert_eq!(sends(&effects).len(), 1, "in life {life}");
+    }
+    assert_eq!((alice.rows(Table::Device), alice.rows(Table::Session)), (1, 1));
+    assert_eq!((alice.rows(Table::Chat), alice.rows(Table::Contact)), (1, 1));
 }

@@ -6,7 +6,7 @@ use undertone_support::ChaCha20Rng;
 
 use super::super::super::{Context, Encryption, Opened, Sealed};
 use crate::store::{MemoryRatchetStore, RatchetStore, Row, Table};
-use crate::{InstallationId, LocalIdentity, OpenError};
+use crate::{InstallationId, LocalIdentity, OpenError, SealError};
 
 /// Somebody with one identity key.
 #[derive(Debug)]
@@ -85,8 +85,7 @@ impl Device {
         to: &PublicKey,
         payload: &[u8],
     ) -> Sealed {
-        let mut cx = Context { store: &mut self.store, keyring, now, rng };
-        self.layer.seal_direct(&mut cx, to, payload).unwrap()
+        self.with(keyring, now, rng, |layer, cx| layer.seal_direct(cx, to, payload))
     }
 
     pub(super) fn seal_dh(
@@ -97,8 +96,20 @@ impl Device {
         to: &PublicKey,
         payload: &[u8],
     ) -> Sealed {
-        let mut cx = Context { store: &mut self.store, keyring, now, rng };
-        self.layer.seal_dh(&mut cx, to, payload).unwrap()
+        self.with(keyring, now, rng, |layer, cx| layer.seal_dh(cx, to, payload))
+    }
+
+    fn with(
+        &mut self,
+        keyring: &MemoryKeyring,
+        now: Now,
+        rng: &mut ChaCha20Rng,
+        seal: impl FnOnce(
+            &Encryption,
+            &mut Context<'_, MemoryRatchetStore, ChaCha20Rng>,
+        ) -> Result<Sealed, SealError>,
+    ) -> Sealed {
+        seal(&self.layer, &mut Context { store: &mut self.store, keyring, now, rng }).unwrap()
     }
 }
 
