@@ -25,7 +25,7 @@
 //! opt-level = 2
 //! ```
 //!
-//! All of it (`examples/bot.rs`; `undertone send` and `undertone chat` talk to it):
+//! All of it (`examples/bot.rs`; `undertone send` talks to it):
 //!
 //! ```no_run
 #![doc = include_str!("../examples/bot.rs")]
@@ -33,8 +33,8 @@
 //!
 //! - **Accounts**: [`Accounts::create`] makes one with new words, [`Accounts::import`] takes words,
 //!   [`Accounts::import_key`] a private key, [`Accounts::restore`] a backup; [`Account::unlock`] gives the key.
-//! - **Chats** are named by [`messenger::ChatId`]: a person's key as `0x04…`, a public chat as `#name`.
-//!   [`account::key_text::parse`] reads the other forms of a key (`zQ3sh…`).
+//! - **Chats** are named by [`messenger::ChatId`]: a person's key as `0x04…`, a public chat as `#name` (which the program
+//!   takes as `public:NAME`, too). [`account::key_text::parse`] reads the other forms of a key (`zQ3sh…`).
 //! - **People, devices, settings**: methods for what is told and asked most often; [`Client::command`] and
 //!   [`Client::query`] for everything else that the messenger can be told and asked.
 //! - **Without a network**: [`Offline`].
@@ -45,7 +45,7 @@
 //! use undertone::messenger::{ChatId, Command};
 //!
 //! let lab: ChatId = "#lab".parse()?; // for Client::open_chat and Client::send_text
-//! let bob: PublicKey = key_text::parse("zQ3shTAten2v9CwyQD1Kc7VXAqNPDcHZAMsfbLHCZEx6nFqk9")?;
+//! let bob: PublicKey = key_text::parse("zQ3shPyZJnxZK4Bwyx9QsaksNKDYTPmpwPvGSjMYVHoXHeEgB")?;
 //! let to_bob = ChatId::OneToOne(bob);
 //! let never_again = Command::Block(bob); // for Client::command
 //! # assert!(to_bob.to_string().starts_with("0x04") && lab.to_string() == "#lab");
@@ -65,12 +65,12 @@
 //! | call | how long | why |
 //! |---|---|---|
 //! | [`Accounts::create`], [`Accounts::import`], [`Accounts::import_key`], [`Accounts::add`], [`Account::unlock`] | a good part of a second, 256 MiB | scrypt, as geth has it |
-//! | [`Accounts::change_password`], [`Accounts::restore`] | twice that | scrypt to open, scrypt to seal |
-//! | [`Accounts::back_up`] | once | scrypt |
+//! | [`Accounts::back_up`], [`BackupFile::open`](account::backup::BackupFile::open), [`Accounts::restore`] | the same | scrypt |
+//! | [`Accounts::change_password`] | twice that | scrypt to open, scrypt to seal |
 //! | [`Offline`], every call | milliseconds | the disk |
 //!
-//! Call these on [`tokio::task::spawn_blocking`] as the bot does. **In a debug build** scrypt and the ciphers are thirty
-//! times slower, and the profile of Undertone's own workspace does not reach yours: put
+//! Call these on [`tokio::task::spawn_blocking`] as the bot does. **In a debug build** scrypt and the ciphers are more
+//! than twenty times slower, and the profile of Undertone's own workspace does not reach yours: put
 //! `[profile.dev.package."*"]` with `opt-level = 2` into your `Cargo.toml`.
 //!
 //! # The layers below

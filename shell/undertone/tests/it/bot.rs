@@ -9,7 +9,7 @@ use crate::{Person, Relay, chat, key};
 
 #[allow(dead_code, unreachable_pub, reason = "a program of its own: its main is not called here")]
 #[path = "../../examples/bot.rs"]
-mod bot;
+mod example;
 
 #[test]
 fn the_readme_shows_the_bot_as_it_is() {
@@ -42,7 +42,7 @@ async fn the_echo_bot_answers() {
         assert_eq!(answer.text, "You said: Is there anybody?");
     };
     tokio::select! {
-        ended = bot::run(home, "secret".to_owned(), &enode) => panic!("the bot ended: {ended:?}"),
+        ended = example::run(home, "secret".to_owned(), &enode) => panic!("the bot ended: {ended:?}"),
         () = talk => {}
     }
     alice.stop().await;
