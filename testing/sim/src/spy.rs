@@ -17,9 +17,9 @@
 //! # Figures
 //! `named_*`: probability that the first spy names the author. `entropy_*`: mean entropy, in bits. Both with `_low` and
 //! `_high`, the 95 % interval by bootstrap over the worlds (envelopes of one world are not independent). Then who delays
-//! and mixes: `_fast` nobody, `_own` clients all that they send (the default) and relays what they say themselves (a
-//! proposal: the core does it for all that a node sends or for nothing, so here it is told before each message and told back
-//! after it), `_blended` everybody; `_relay` or `_client` for who speaks, and for clients `_asks_all` or `_asks_own` for what they advertise;
+//! and mixes: `_fast` nobody, `_clients` clients alone (the defaults), `_own` clients, and relays what they say themselves
+//! (a proposal: the core does it for all that a node sends or for nothing, so here a relay is told before each message, and told
+//! back after it), `_blended` everybody; `_relay` or `_client` for who speaks, and for clients `_asks_all` or `_asks_own` for what they advertise;
 //! and the share of observers in percent. Without who speaks it is over all, beside `surprise_*` and `verdicts_*`, the
 //! number of guesses.
 //!

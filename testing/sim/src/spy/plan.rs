@@ -37,36 +37,39 @@ pub struct SpyPlan {
 pub(super) enum Policy {
     /// Everybody.
     Blended,
-    /// Clients all that they send, as they do by default; relays what they say themselves, which no relay does yet.
+    /// Clients, as they do by default.
+    Clients,
+    /// Clients, and relays what they say themselves: no relay does that yet.
     Own,
     /// Nobody.
     Fast,
 }
 
 impl Policy {
-    pub(super) const ALL: [Self; 3] = [Self::Fast, Self::Own, Self::Blended];
+    pub(super) const ALL: [Self; 4] = [Self::Fast, Self::Clients, Self::Own, Self::Blended];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Blended => "blended",
+            Self::Clients => "clients",
             Self::Fast => "fast",
             Self::Own => "own",
         }
     }
 
-    /// What a node of this kind does with what it forwards, and a client with all that it sends.
+    /// What a node of this kind does with what it forwards.
     pub(super) const fn flush(self, kind: Kind) -> FlushPolicy {
         match (self, kind) {
-            (Self::Blended, _) | (Self::Own, Kind::Client) => FlushPolicy::Blended,
-            (Self::Fast, _) | (Self::Own, Kind::Relay) => FlushPolicy::Fast,
+            (Self::Blended, _) | (Self::Clients | Self::Own, Kind::Client) => FlushPolicy::Blended,
+            (Self::Fast, _) | (Self::Clients | Self::Own, Kind::Relay) => FlushPolicy::Fast,
         }
     }
 
-    /// What a node does with its own words.
-    pub(super) const fn say(self) -> Flush {
-        match self {
-            Self::Blended | Self::Own => Flush::Blended,
-            Self::Fast => Flush::Fast,
+    /// What it does with its own words.
+    pub(super) const fn say(self, kind: Kind) -> Flush {
+        match (self, self.flush(kind)) {
+            (Self::Own, _) | (_, FlushPolicy::Blended) => Flush::Blended,
+            (_, FlushPolicy::Fast) => Flush::Fast,
         }
     }
 }

@@ -25,13 +25,19 @@ const FIRST: u32 = 3;
 /// One way to run a world.
 type Setting = (Policy, Asks);
 
+/// All that are run. What relays do with their own words is asked of those alone.
+fn settings() -> impl Iterator<Item = Setting> {
+    let all = Policy::ALL.into_iter().flat_map(|policy| Asks::ALL.map(|asks| (policy, asks)));
+    all.filter(|setting| *setting != (Policy::Own, Asks::All))
+}
+
 /// Runs all worlds of a scenario.
 pub fn run(scenario: &Scenario, plan: &SpyPlan) -> Report {
     let mut all = Worlds { log: Log::new(), peers: Vec::new(), runs: BTreeMap::new() };
     for number in 0..plan.worlds {
         let world = World::new(scenario, plan, number);
         all.peers.extend(world.degrees());
-        for setting in Policy::ALL.into_iter().flat_map(|policy| Asks::ALL.map(|asks| (policy, asks))) {
+        for setting in settings() {
             let (watch, log) = world.run(scenario, plan, setting);
             all.log = all.log.then(log);
             all.runs.entry(setting).or_default().push(watch);
@@ -100,7 +106,7 @@ impl World {
         let gap = Duration::from_millis(u64::from(plan.gap_ms));
         for (number, (author, route, to)) in (0..).zip(&self.says) {
             let Some(reader) = self.people.get(*to) else { continue };
-            let flush = policy.say();
+            let flush = policy.say(if author.0 < self.relays { Kind::Relay } else { Kind::Client });
             let say = Say { route: route.clone(), to: reader.key, bytes: plan.bytes, flush };
             sim.command(second(FIRST).after(gap * number), *author, say);
         }
@@ -196,6 +202,7 @@ impl Worlds {
         let (policy, asks) = setting;
         let kinds = match setting {
             (_, Asks::All) => vec![(Kind::Client, "client_asks_all")],
+            (Policy::Clients, Asks::Own) => vec![(Kind::Client, "client_asks_own")],
             // What clients do says next to nothing of those who speak as relays.
             (_, Asks::Own) => vec![(Kind::Client, "client_asks_own"), (Kind::Relay, "relay")],
         };
