@@ -65,13 +65,12 @@ pub fn encode_ack(batch: &BatchHash) -> Vec<u8> {
     alloy_rlp::encode(batch.as_bytes().as_slice())
 }
 
-/// Exact.
+/// Trailing bytes are skipped, as in status-go.
 ///
 /// # Errors
 /// [`PacketFault::Confirmation`].
 pub fn decode_ack(mut body: &[u8]) -> Result<BatchHash, PacketFault> {
     let bytes = rlp::string(&mut body).map_err(|BadRlp| PacketFault::Confirmation)?;
-    rlp::end(body).map_err(|BadRlp| PacketFault::Confirmation)?;
     BatchHash::from_slice(bytes).ok_or(PacketFault::Confirmation)
 }
 
@@ -99,16 +98,16 @@ pub fn encode_response(batch: &BatchHash, errors: &[NotTaken<'_>]) -> Vec<u8> {
 }
 
 /// What a response says. Strict outside, tolerant inside, as status-go is: another version, or an inner part that is
-/// none, is ignored (`None`).
+/// none, is ignored (`None`); trailing bytes are skipped.
 ///
 /// # Errors
 /// [`PacketFault::Confirmation`] when it is no list of a version and something.
 pub fn decode_response(mut body: &[u8]) -> Result<Option<(BatchHash, Vec<NotTaken<'_>>)>, PacketFault> {
     let outer = |body: &mut &[u8]| {
         let mut items = rlp::list(body)?;
-        rlp::end(body)?;
         let version = rlp::uint(&mut items, 8)?;
-        rlp::item(&mut items).map(|_| version)
+        rlp::item(&mut items)?;
+        rlp::end(items).map(|()| version)
     };
     let whole = body;
     let version = outer(&mut body).map_err(|BadRlp| PacketFault::Confirmation)?;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use undertone_base::{Mono, Now, Secret};
+use undertone_crypto::keccak256;
 
 use self::announce::Told;
 pub use self::config::{Bridge, Config, Requests, Watch};
@@ -75,6 +76,7 @@ impl Whisper {
     /// served, so it must be fresh in every run.
     pub fn with_seed(config: &Config, seed: &Secret<32>) -> Self {
         let wishes = Wishes::new(config);
+        let key = keccak256(seed.expose()).first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
         Self {
             protocols: config.protocols,
             bridge: config.bridge,
@@ -86,7 +88,7 @@ impl Whisper {
             wishes,
             watch: config.watch,
             topics: BTreeMap::new(),
-            pool: Pool::new(config.max_envelopes, config.max_bytes),
+            pool: Pool::new(config.max_envelopes, config.max_bytes, key),
             peers: BTreeMap::new(),
             timers: BTreeSet::new(),
             queue: VecDeque::new(),

@@ -12,6 +12,10 @@
 //! message only those that take such. Keys try in turn until one opens it; then the filters with that key compare their
 //! PoW and author. A message is in a filter once until it is taken.
 //!
+//! Nobody in this workspace installs filters yet: chats listen by routes, which have keys of their own. They are for the
+//! JSON-RPC of geth and status-go (`shh_newMessageFilter`, `waku_newMessageFilter` and their subscriptions), which is to
+//! stand on them, and for embedders.
+//!
 //! - Owns: filters, the envelopes that wait for a trial, the messages that wait to be taken.
 //! - Inputs: [`Filters::install`], [`Filters::remove`], [`Filters::take`], [`Filters::offer`], [`Filters::job_done`],
 //!   [`Filters::job_failed`]. Outputs: [`Filters::poll_job`], to be polled after each input. No timers.

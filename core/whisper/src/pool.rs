@@ -1,7 +1,10 @@
 //! The pool: every living envelope once, bounded, in order of arrival.
 
+mod names;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::names::Names;
 use crate::dialect::Protocol;
 use crate::envelope::{Envelope, EnvelopeHash};
 use crate::evicted::Evicted;
@@ -84,14 +87,16 @@ impl Place {
 
 /// Envelopes by slot, hash, expiry and arrival.
 ///
-/// The hash index is keyed by four bytes of the hash and the slot: a fifth of the memory of the whole hash; the rest is
-/// compared in the entry, so a liar gains one comparison by each envelope with a prefix that is there (2^32 work).
+/// The index by hash has four bytes of each, a fifth of the memory of the whole; the rest is compared in the entry, so a
+/// liar gains one comparison by each envelope with a prefix that is there (2^32 work).
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     entries: Vec<Option<Entry>>,
     free: Vec<Slot>,
-    by_hash: BTreeSet<(u32, Slot)>,
+    by_hash: Names,
     by_expiry: BTreeSet<(u32, Slot)>,
+    /// The first of `by_expiry`, which is asked for after every packet.
+    first_expiry: Option<u32>,
     held: BTreeSet<(u32, Slot)>,
     arrival: BTreeMap<u64, Slot>,
     next_seq: u64,
@@ -110,12 +115,14 @@ pub(crate) struct Removed {
 }
 
 impl Pool {
-    pub(crate) const fn new(max_count: usize, max_bytes: usize) -> Self {
+    /// An empty one. The key, which nobody should know, spreads the index.
+    pub(crate) const fn new(max_count: usize, max_bytes: usize, key: u64) -> Self {
         Self {
             entries: Vec::new(),
             free: Vec::new(),
-            by_hash: BTreeSet::new(),
+            by_hash: Names::new(key),
             by_expiry: BTreeSet::new(),
+            first_expiry: None,
             held: BTreeSet::new(),
             arrival: BTreeMap::new(),
             next_seq: 0,
@@ -126,7 +133,7 @@ impl Pool {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.by_hash.len()
     }
 
@@ -140,11 +147,8 @@ impl Pool {
     }
 
     pub(crate) fn find(&self, hash: &EnvelopeHash) -> Option<Slot> {
-        let short = short(hash);
-        self.by_hash
-            .range((short, 0)..=(short, Slot::MAX))
-            .map(|(_, slot)| *slot)
-            .find(|slot| self.get(*slot).is_some_and(|(envelope, _)| envelope.hash() == *hash))
+        let is_it = |slot| self.get(slot).is_some_and(|(envelope, _)| envelope.hash() == *hash);
+        self.by_hash.find(short(hash), is_it)
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<(&Envelope, Origin)> {
@@ -188,8 +192,10 @@ impl Pool {
             Slot::try_from(self.entries.len().saturating_sub(1)).unwrap_or(Slot::MAX)
         });
         self.bytes = self.bytes.saturating_add(envelope.bytes().len());
-        self.by_hash.insert((short(&envelope.hash()), slot));
-        self.by_expiry.insert((envelope.header().expiry, slot));
+        self.by_hash.insert(short(&envelope.hash()), slot);
+        let expiry = envelope.header().expiry;
+        self.by_expiry.insert((expiry, slot));
+        self.first_expiry = Some(self.first_expiry.map_or(expiry, |first| first.min(expiry)));
         if let Some(entry) = self.entry(slot) {
             *entry = Some(Entry { envelope, place: Place::new(HELD, origin) });
         }
@@ -230,13 +236,14 @@ impl Pool {
     /// When the next held envelope is due and the next one expires, in Unix seconds.
     pub(crate) fn next_change(&self) -> Option<u32> {
         let due = self.held.first().map(|(due, _)| *due);
-        let gone = self.by_expiry.first().map(|(expiry, _)| expiry.saturating_add(1));
+        let gone = self.first_expiry.map(|expiry| expiry.saturating_add(1));
         due.into_iter().chain(gone).min()
     }
 
     /// Takes out one envelope with expiry before `now` (Unix seconds).
     pub(crate) fn pop_expired(&mut self, now: u32) -> Option<Removed> {
-        let (_, slot) = self.by_expiry.first().copied().filter(|(expiry, _)| *expiry < now)?;
+        self.first_expiry.filter(|expiry| *expiry < now)?;
+        let (_, slot) = self.by_expiry.first().copied()?;
         self.remove(slot)
     }
 
@@ -274,8 +281,12 @@ impl Pool {
         let (seq, origin) = (place.seq(), place.origin());
         self.free.push(slot);
         self.bytes = self.bytes.saturating_sub(envelope.bytes().len());
-        self.by_hash.remove(&(short(&envelope.hash()), slot));
-        self.by_expiry.remove(&(envelope.header().expiry, slot));
+        self.by_hash.remove(short(&envelope.hash()), slot);
+        let expiry = envelope.header().expiry;
+        self.by_expiry.remove(&(expiry, slot));
+        if self.first_expiry == Some(expiry) {
+            self.first_expiry = self.by_expiry.first().map(|(expiry, _)| *expiry);
+        }
         if seq == HELD {
             let due = envelope.header().expiry.wrapping_sub(envelope.header().ttl);
             self.held.remove(&(due, slot));

@@ -2,6 +2,7 @@
 
 mod confirm;
 mod crash;
+mod differential;
 mod flush;
 mod gossip;
 mod properties;

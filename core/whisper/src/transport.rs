@@ -350,7 +350,7 @@ impl WhisperTransport {
     fn set_flush(&mut self, now: Now, flush: Flush) {
         let policy = match flush {
             Flush::Blended => FlushPolicy::Blended,
-            Flush::Fast => self.config.gossip.flush,
+            Flush::Fast => FlushPolicy::Fast,
         };
         if policy != self.engine.flush_policy() {
             self.tell(now, Input::SetFlush(policy));

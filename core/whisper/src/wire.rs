@@ -79,7 +79,11 @@ pub enum Service {
     /// Forwards for others.
     #[default]
     Full,
-    /// Forwards nothing but its own.
+    /// Forwards nothing but its own, and hears what the others do.
+    ///
+    /// DEVIATION: a light client of geth or status-go shows what is broadcast to filters with `allowP2P` alone, as if it
+    /// were a direct message, and forwards all of it (`whisper.md` 5.6). Here it is an envelope as any other, and stays
+    /// here (test `a_light_node_forwards_only_its_own`).
     Light,
 }
 
@@ -235,8 +239,8 @@ impl Status {
         out
     }
 
-    /// Tolerant, as geth and status-go are: only the version must be there, a missing or badly typed later item
-    /// leaves its default, more items and trailing bytes are skipped.
+    /// Tolerant, as geth and status-go are: only the version must be there; an item that is missing or of another form
+    /// ends what is said, and the rest keeps its default; more items and trailing bytes are skipped.
     ///
     /// # Errors
     /// [`PacketFault::Status`], [`PacketFault::Version`], [`PacketFault::Pow`], [`PacketFault::Bloom`].
@@ -247,28 +251,28 @@ impl Status {
             return Err(PacketFault::Version { got });
         }
         let mut status = Self::default();
-        if let Some(bits) = next(&mut items).and_then(|mut item| rlp::uint(&mut item, 8).ok()) {
-            status.min_pow = Pow::from_wire(bits).ok_or(PacketFault::Pow)?;
+        let Some(bits) = take(&mut items, |item| rlp::uint(item, 8)) else { return Ok(status) };
+        status.min_pow = Pow::from_wire(bits).ok_or(PacketFault::Pow)?;
+        let Some(bytes) = take(&mut items, rlp::string) else { return Ok(status) };
+        if !bytes.is_empty() {
+            status.bloom = Some(Bloom::from_slice(bytes).ok_or(PacketFault::Bloom)?);
         }
-        if let Some(bytes) = next(&mut items).and_then(|mut item| rlp::string(&mut item).ok()) {
-            status.bloom = match bytes.len() {
-                0 => None,
-                _ => Some(Bloom::from_slice(bytes).ok_or(PacketFault::Bloom)?),
-            };
-        }
-        if next(&mut items).and_then(|mut item| rlp::uint(&mut item, 1).ok()) == Some(1) {
+        // A number that is neither yes nor no is a no, and what is behind it counts.
+        if take(&mut items, |item| rlp::uint(item, 1)) == Some(1) {
             status.service = Service::Light;
         }
-        status.confirmations = next(&mut items).and_then(|mut item| rlp::uint(&mut item, 1).ok()) == Some(1);
-        if let Some(limits) = next(&mut items).and_then(|mut item| RateLimits::read(&mut item).ok()) {
-            status.limits = limits;
-        }
+        status.confirmations = take(&mut items, |item| rlp::uint(item, 1)) == Some(1);
+        status.limits = take(&mut items, RateLimits::read).unwrap_or(RateLimits::NONE);
         Ok(status)
     }
 }
 
-fn next<'a>(items: &mut &'a [u8]) -> Option<&'a [u8]> {
-    rlp::item(items).ok()
+/// Takes an item of one form. One of another form stays where it is, so that nothing behind it is reached.
+fn take<'a, T>(items: &mut &'a [u8], read: impl FnOnce(&mut &'a [u8]) -> Result<T, BadRlp>) -> Option<T> {
+    let mut left = *items;
+    let value = read(&mut left).ok()?;
+    *items = left;
+    Some(value)
 }
 
 /// A PoW Requirement body: the bits as an integer, no list.
@@ -276,13 +280,12 @@ pub fn encode_pow(pow: Pow) -> Vec<u8> {
     alloy_rlp::encode(pow.to_wire())
 }
 
-/// Exact.
+/// Trailing bytes are skipped, as in the originals.
 ///
 /// # Errors
 /// [`PacketFault::Pow`].
 pub fn decode_pow(mut body: &[u8]) -> Result<Pow, PacketFault> {
     let bits = rlp::uint(&mut body, 8).map_err(|_| PacketFault::Pow)?;
-    rlp::end(body).map_err(|_| PacketFault::Pow)?;
     Pow::from_wire(bits).ok_or(PacketFault::Pow)
 }
 
@@ -291,13 +294,12 @@ pub fn encode_bloom(bloom: &Bloom) -> Vec<u8> {
     alloy_rlp::encode(bloom.as_bytes().as_slice())
 }
 
-/// Exact; the empty string that Status may carry is refused here.
+/// The empty string that Status may carry is refused here. Trailing bytes are skipped, as in the originals.
 ///
 /// # Errors
 /// [`PacketFault::Bloom`].
 pub fn decode_bloom(mut body: &[u8]) -> Result<Bloom, PacketFault> {
     let bytes = rlp::string(&mut body).map_err(|_| PacketFault::Bloom)?;
-    rlp::end(body).map_err(|_| PacketFault::Bloom)?;
     Bloom::from_slice(bytes).ok_or(PacketFault::Bloom)
 }
 
@@ -309,6 +311,10 @@ pub struct Messages<'a> {
 
 impl<'a> Messages<'a> {
     /// Looks at every envelope before the first is processed, so that a bad packet changes nothing. Exact.
+    ///
+    /// DEVIATION: geth skips what stands behind the list. status-go drops a peer of Whisper for it and overlooks the packet
+    /// of a peer of Waku; here it is as there, because confirmations name a packet by all of its bytes (test
+    /// `what_stands_behind_a_packet`).
     ///
     /// # Errors
     /// [`PacketFault::Messages`].
@@ -332,6 +338,11 @@ impl<'a> Messages<'a> {
 fn next_envelope<'a>(left: &mut &'a [u8]) -> Result<RawEnvelope<'a>, BadEnvelope> {
     let item = rlp::item(left).map_err(|BadRlp| BadEnvelope)?;
     RawEnvelope::decode(item)
+}
+
+/// Bytes of a Messages body out of encoded envelopes whose lengths sum to `len`.
+pub(crate) const fn messages_len(len: usize) -> usize {
+    rlp::list_header_len(len) + len
 }
 
 /// A Messages body out of encoded envelopes whose lengths sum to `len`.

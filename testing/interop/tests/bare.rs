@@ -140,6 +140,16 @@ impl Bare {
         Ok(self.seen().closed)
     }
 
+    /// Whether it is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.seen().over
+    }
+
+    /// All that came so far.
+    pub(crate) fn messages(&self) -> Vec<(u64, Vec<u8>)> {
+        self.seen().messages.clone()
+    }
+
     /// Why it ended, if it did.
     pub(crate) fn closed(&self) -> Option<Closed> {
         self.seen().closed

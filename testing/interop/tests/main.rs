@@ -9,6 +9,7 @@ mod disc;
 mod geth;
 mod js;
 mod made;
+mod mutate;
 mod names;
 mod ours;
 mod payload;

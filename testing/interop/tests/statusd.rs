@@ -274,7 +274,7 @@ fn spawn(home: &TempDir, (port, rpc): (u16, u16), setup: Setup) -> Result<Child>
     };
     let config = json!({
         "NetworkId": 777, "DataDir": data, "KeyStoreDir": data.join("keystore"), "NoDiscovery": true,
-        "Rendezvous": false, "ListenAddr": format!("127.0.0.1:{port}"), "MaxPeers": 20, "EnableNTPSync": false,
+        "Rendezvous": false, "ListenAddr": format!("127.0.0.1:{port}"), "MaxPeers": 60, "EnableNTPSync": false,
         "HTTPEnabled": true, "HTTPHost": "127.0.0.1", "HTTPPort": rpc, "HTTPVirtualHosts": ["localhost"],
         "APIModules": "admin,net,web3,shh,waku,peer", "IPCEnabled": false, "LogEnabled": true,
         "LogLevel": "DEBUG", "LogFile": home.path().join("log"), "LogToStderr": false,

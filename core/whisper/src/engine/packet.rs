@@ -80,6 +80,9 @@ impl Whisper {
 }
 
 /// What a change of settings makes of a peer's wishes; `None` where the packet is no such change.
+///
+/// DEVIATION: of a change whose filter has a wrong length status-go takes the price that stands beside it. Here all of a
+/// change counts or nothing (test `odd_options_count_as_in_status_go`).
 fn changed(
     side: &Side,
     protocol: Protocol,

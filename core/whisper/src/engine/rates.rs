@@ -2,12 +2,13 @@
 
 use undertone_base::{Mono, Now};
 
+use super::receive::Candidate;
 use super::{Refusal, Transmit, Whisper};
-use crate::dialect::{Protocol, RateLimits};
+use crate::dialect::RateLimits;
 use crate::envelope::RawEnvelope;
 use crate::limits::MAX_BUNDLE;
-use crate::peer::{PeerId, Wants};
-use crate::rate::{Source, Verdict};
+use crate::peer::{Peer, PeerId, Phase, Side, Wants};
+use crate::rate::{RateLimiter, Source, Verdict};
 use crate::wire::PacketFault;
 
 /// What of a packet may be taken.
@@ -62,45 +63,28 @@ impl Whisper {
         id: PeerId,
         raws: impl Iterator<Item = RawEnvelope<'a>>,
         allowance: Allowance,
-    ) -> (Vec<RawEnvelope<'a>>, Vec<(RawEnvelope<'a>, Refusal)>) {
-        let Allowance::Bytes(mut left) = allowance else { return self.within_topics(now, id, raws) };
-        if left == 0 {
+    ) -> (Vec<Candidate<'a>>, Vec<(RawEnvelope<'a>, Refusal)>) {
+        let mut left = match allowance {
+            Allowance::All => usize::MAX,
             // Nothing is chosen, so nothing is hashed.
-            return (Vec::new(), raws.map(|raw| (raw, Refusal::TooMany)).collect());
-        }
+            Allowance::Bytes(0) => return (Vec::new(), raws.map(|raw| (raw, Refusal::TooMany)).collect()),
+            Allowance::Bytes(left) => left,
+        };
+        let by_topic = self.limits_topics();
         let (mut within, mut over) = (Vec::new(), Vec::new());
-        for raw in best_first(now.unix.secs_u32(), raws) {
-            match left.checked_sub(raw.bytes().len()) {
+        for one in best_first(now.unix.secs_u32(), raws) {
+            let less = left.checked_sub(one.raw.bytes().len());
+            let fits = |rates: &mut RateLimiter| {
+                !by_topic || rates.admit_on_topic(now.mono, id, one.raw.header.topic)
+            };
+            match less.filter(|_| fits(&mut self.rates)) {
                 Some(less) => {
                     left = less;
-                    within.push(raw);
+                    within.push(one);
                 }
-                None => over.push((raw, Refusal::TooMany)),
+                None => over.push((one.raw, Refusal::TooMany)),
             }
         }
-        let (within, more) = self.within_topics(now, id, within.into_iter());
-        over.extend(more);
-        (within, over)
-    }
-
-    fn within_topics<'a>(
-        &mut self,
-        now: Now,
-        id: PeerId,
-        raws: impl Iterator<Item = RawEnvelope<'a>>,
-    ) -> (Vec<RawEnvelope<'a>>, Vec<(RawEnvelope<'a>, Refusal)>) {
-        let mut over = Vec::new();
-        if !self.limits_topics() {
-            return (raws.collect(), over);
-        }
-        let mut within = best_first(now.unix.secs_u32(), raws);
-        within.retain(|raw| {
-            let fits = self.rates.admit_on_topic(now.mono, id, raw.header.topic);
-            if !fits {
-                over.push((*raw, Refusal::TooMany));
-            }
-            fits
-        });
         (within, over)
     }
 
@@ -108,23 +92,26 @@ impl Whisper {
     pub(super) const fn limits_topics(&self) -> bool {
         self.wishes.packet_limits.topic > 0
     }
+}
 
-    /// When this peer may get the next packet by the limits that it announced, if not now.
-    pub(super) fn paced_until(&mut self, now: Now, id: PeerId, protocol: Protocol) -> Option<Mono> {
-        let side = self.peers.get_mut(&id)?.side_mut(protocol)?;
-        let (packets, bytes) = limits_of(side.wants()?);
-        if (packets, bytes) == (RateLimits::NONE, RateLimits::NONE) {
+/// When a peer may get the next packet by the limits that it announced, if not now.
+pub(super) fn paced_until(peer: &mut Peer, now: Mono) -> Option<Mono> {
+    let ready_at = |side: &mut Side| {
+        let Side { phase: Phase::Ready(wants), pace, .. } = side else { return None };
+        if (wants.packet_limits, wants.byte_limits) == (RateLimits::NONE, RateLimits::NONE) {
             return None;
         }
-        Some(side.pace.ready_at(now.mono, &packets, &bytes)).filter(|at| *at > now.mono)
-    }
+        let (packets, bytes) = limits_of(wants);
+        Some(pace.ready_at(now, &packets, &bytes)).filter(|at| *at > now)
+    };
+    peer.sides_mut().filter_map(|(_, side)| ready_at(side)).max()
+}
 
-    /// A packet has left for this peer.
-    pub(super) fn paced(&mut self, now: Now, id: PeerId, protocol: Protocol, len: usize) {
-        let Some(side) = self.peers.get_mut(&id).and_then(|peer| peer.side_mut(protocol)) else { return };
-        let Some((packets, bytes)) = side.wants().map(limits_of) else { return };
-        side.pace.sent(now.mono, &packets, &bytes, len);
-    }
+/// A packet leaves by this protocol.
+pub(super) fn paced(side: &mut Side, now: Mono, len: usize) {
+    let Side { phase: Phase::Ready(wants), pace, .. } = side else { return };
+    let (packets, bytes) = limits_of(wants);
+    pace.sent(now, &packets, &bytes, len);
 }
 
 /// Largest bundle for a peer: what it takes in a second, if that is less than ours.
@@ -147,17 +134,19 @@ fn limits_of(wants: &Wants) -> (RateLimits, RateLimits) {
     (own(&wants.packet_limits), own(&wants.byte_limits))
 }
 
-fn best_first<'a>(now: u32, raws: impl Iterator<Item = RawEnvelope<'a>>) -> Vec<RawEnvelope<'a>> {
+/// What was hashed for its worth is not hashed again when it is taken.
+fn best_first<'a>(now: u32, raws: impl Iterator<Item = RawEnvelope<'a>>) -> Vec<Candidate<'a>> {
     let raws: Vec<_> = raws.collect();
-    let mut ranked: Vec<(f64, usize)> = Vec::with_capacity(raws.len());
     let preimages: Vec<_> = raws.iter().map(RawEnvelope::preimage).collect();
     let proofs = super::receive::hash_all(preimages.iter().map(|preimage| preimage.input()).collect());
-    for (at, (raw, proof)) in raws.iter().zip(&proofs).enumerate() {
+    let worth = |(raw, proof): (RawEnvelope<'a>, [u8; 32])| {
         let left = raw.header.expiry.saturating_sub(now).saturating_add(1);
         // A ttl of 0 would be worth the most, and is refused.
-        let pow = if raw.header.ttl == 0 { 0.0 } else { raw.work_of(proof).strict(raw.header.ttl) };
-        ranked.push((pow * f64::from(left), at));
-    }
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    ranked.into_iter().filter_map(|(_, at)| raws.get(at).copied()).collect()
+        let pow = if raw.header.ttl == 0 { 0.0 } else { raw.work_of(&proof).strict(raw.header.ttl) };
+        (pow * f64::from(left), Candidate { raw, proof: Some(proof) })
+    };
+    let mut ranked: Vec<_> = raws.into_iter().zip(proofs).map(worth).collect();
+    // Stable: of two that are worth the same the first comes first.
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    ranked.into_iter().map(|(_, one)| one).collect()
 }

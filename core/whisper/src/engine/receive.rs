@@ -17,10 +17,23 @@ use crate::wire::{Messages, PacketFault};
 /// Who brought an envelope, and by what; `None` = it was posted here.
 type Giver = Option<(PeerId, Protocol)>;
 
+/// An envelope of a packet, with the hash behind its proof of work where that was made.
+pub(super) struct Candidate<'a> {
+    pub(super) raw: RawEnvelope<'a>,
+    pub(super) proof: Option<[u8; 32]>,
+}
+
+impl<'a> Candidate<'a> {
+    const fn unhashed(raw: RawEnvelope<'a>) -> Self {
+        Self { raw, proof: None }
+    }
+}
+
 /// An envelope that may be taken: it lives, and it is not too large.
 struct Living<'a> {
     raw: RawEnvelope<'a>,
     preimage: Preimage<'a>,
+    proof: Option<[u8; 32]>,
     /// When it was made, in Unix seconds.
     sent: u32,
 }
@@ -50,7 +63,7 @@ impl Whisper {
             self.events.extend(Messages::decode(body)?.iter().map(received));
         }
         let verdict = if allowance == Allowance::All && !(self.limits_topics() && self.is_limited(id)) {
-            self.take_all(now, giver, raws, answer.as_mut())
+            self.take_all(now, giver, raws.map(Candidate::unhashed), answer.as_mut())
         } else {
             let (within, over) = self.within_limits(now, id, raws, allowance);
             for (raw, refusal) in &over {
@@ -75,7 +88,7 @@ impl Whisper {
         &mut self,
         now: Now,
         (id, protocol): (PeerId, Protocol),
-        raws: impl Iterator<Item = RawEnvelope<'a>>,
+        raws: impl Iterator<Item = Candidate<'a>>,
         mut answer: Option<&mut Answer>,
     ) -> Result<(), PacketFault> {
         let mut verdict = Ok(());
@@ -108,7 +121,7 @@ impl Whisper {
             return Err(Refusal::TooLarge { got: body });
         }
         let raw = RawEnvelope::decode(envelope.bytes()).map_err(|_| Refusal::Ttl)?;
-        if let Some((_, refusal)) = self.receive(now, None, std::iter::once(raw)).pop() {
+        if let Some((_, refusal)) = self.receive(now, None, std::iter::once(Candidate::unhashed(raw))).pop() {
             return Err(refusal);
         }
         self.settle(now);
@@ -121,37 +134,27 @@ impl Whisper {
         &mut self,
         now: Now,
         from: Giver,
-        raws: impl Iterator<Item = RawEnvelope<'a>>,
+        candidates: impl Iterator<Item = Candidate<'a>>,
     ) -> Vec<(RawEnvelope<'a>, Refusal)> {
         let mut refused = Vec::new();
-        let living: Vec<_> = raws
-            .filter_map(|raw| {
-                living(raw, now.unix.secs_u32()).map_err(|refusal| refused.push((raw, refusal))).ok()
+        let living: Vec<_> = candidates
+            .filter_map(|one| {
+                let raw = one.raw;
+                living(one, now.unix.secs_u32()).map_err(|refusal| refused.push((raw, refusal))).ok()
             })
             .collect();
-        let names = living.iter().map(|one| Hashed::new(one.raw.bytes()));
-        // While lanes would stand idle, proofs cost nothing more.
-        let spare = 2 * living.len() <= Backend::best().lanes();
-        let proofs = living.iter().map(|one| one.preimage.input()).take(if spare { living.len() } else { 0 });
-        let mut hashes = hash_all(names.chain(proofs).collect()).into_iter();
-        let names: Vec<_> = hashes.by_ref().take(living.len()).collect();
-        let mut proofs = Vec::new();
         let mut fresh = Vec::with_capacity(living.len());
-        for (living, name) in living.into_iter().zip(names) {
-            let proof = hashes.next();
+        for (living, name) in name_all(living) {
             let hash = EnvelopeHash::from_bytes(name);
             if !self.knows(now, from, &hash) {
                 fresh.push(Fresh { living, hash });
-                proofs.extend(proof);
             }
         }
-        if !spare {
-            proofs = hash_all(fresh.iter().map(|fresh| fresh.living.preimage.input()).collect());
-        }
+        prove_all(&mut fresh);
         let twins = any_twins(&fresh);
-        for (fresh, proof) in fresh.iter().zip(proofs) {
+        for fresh in &fresh {
             if !twins || !self.knows(now, from, &fresh.hash) {
-                let taken = self.take(now, from, fresh, &proof);
+                let taken = self.take(now, from, fresh);
                 refused.extend(taken.err().map(|refusal| (fresh.living.raw, refusal)));
             }
         }
@@ -178,9 +181,9 @@ impl Whisper {
         evicted
     }
 
-    fn take(&mut self, now: Now, from: Giver, fresh: &Fresh<'_>, proof: &[u8; 32]) -> Result<(), Refusal> {
-        let Fresh { living: Living { raw, sent, .. }, hash } = fresh;
-        let work = raw.work_of(proof);
+    fn take(&mut self, now: Now, from: Giver, fresh: &Fresh<'_>) -> Result<(), Refusal> {
+        let Fresh { living: Living { raw, sent, proof, .. }, hash } = fresh;
+        let work = proof.as_ref().map_or_else(|| raw.work(), |proof| raw.work_of(proof));
         let ahead = sent.checked_sub(now.unix.secs_u32()).filter(|diff| *diff > 0);
         let lived = ahead.map_or(raw.header.ttl, |diff| raw.header.ttl.saturating_add(diff + 1));
         if let Some((_, protocol)) = from {
@@ -239,18 +242,41 @@ fn any_twins(fresh: &[Fresh<'_>]) -> bool {
     hashes.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
 }
 
+/// The names of all. While lanes would stand idle, proofs are made with them: they cost nothing more.
+fn name_all(mut living: Vec<Living<'_>>) -> impl Iterator<Item = (Living<'_>, [u8; 32])> {
+    let unproved = living.iter().filter(|one| one.proof.is_none()).count();
+    let spare = living.len() + unproved <= Backend::best().lanes();
+    let names = living.iter().map(|one| Hashed::new(one.raw.bytes()));
+    let proofs = living.iter().filter(|one| spare && one.proof.is_none()).map(|one| one.preimage.input());
+    let mut hashes = hash_all(names.chain(proofs).collect());
+    let proofs = hashes.split_off(living.len());
+    for (one, proof) in living.iter_mut().filter(|one| one.proof.is_none()).zip(proofs) {
+        one.proof = Some(proof);
+    }
+    living.into_iter().zip(hashes)
+}
+
+/// Makes the proofs that are not made yet.
+fn prove_all(fresh: &mut [Fresh<'_>]) {
+    let unproved = fresh.iter().filter(|fresh| fresh.living.proof.is_none());
+    let proofs = hash_all(unproved.map(|fresh| fresh.living.preimage.input()).collect());
+    for (fresh, proof) in fresh.iter_mut().filter(|fresh| fresh.living.proof.is_none()).zip(proofs) {
+        fresh.living.proof = Some(proof);
+    }
+}
+
 pub(super) fn hash_all(inputs: Vec<Hashed<'_>>) -> Vec<[u8; 32]> {
     let mut hashes = vec![[0; 32]; inputs.len()];
     keccak256_each(&inputs, &mut hashes);
     hashes
 }
 
-fn living(raw: RawEnvelope<'_>, now: u32) -> Result<Living<'_>, Refusal> {
+fn living(Candidate { raw, proof }: Candidate<'_>, now: u32) -> Result<Living<'_>, Refusal> {
     let sent = check_times(&raw, now)?;
     if raw.size() > MAX_MESSAGE {
         return Err(Refusal::TooLarge { got: raw.size() });
     }
-    Ok(Living { preimage: raw.preimage(), raw, sent })
+    Ok(Living { preimage: raw.preimage(), raw, proof, sent })
 }
 
 /// Whether an envelope lives, by a clock of `now` Unix seconds; gives when it was made.

@@ -373,10 +373,15 @@ fn direct_packets_from_untrusted_peers_are_ignored() {
 
 #[test]
 fn a_light_node_forwards_only_its_own() {
-    let mut engine = Whisper::new(&Config { service: Service::Light, ..open_config() });
+    let config = Config { service: Service::Light, watch: crate::Watch::All, ..open_config() };
+    let mut engine = Whisper::new(&config);
     join(&mut engine, at(0), 1, &Status::default());
     join(&mut engine, at(0), 2, &Status::default());
-    give(&mut engine, at(0), 1, &[&envelope(T0 + 15, 15, b"theirs")]).unwrap();
+    let theirs = envelope(T0 + 15, 15, b"theirs");
+    events(&mut engine);
+    give(&mut engine, at(0), 1, &[&theirs]).unwrap();
+    // As any other, and not as a direct message, which it is to light clients of the originals.
+    assert_eq!(events(&mut engine), [Event::Accepted { envelope: theirs, from: Some(PeerId(1)) }]);
     assert_eq!(relayed(&mut engine, at(0)), []);
     engine.handle(at(0), Input::Post(envelope(T0 + 15, 15, b"own"))).unwrap();
     assert_eq!(relayed(&mut engine, at(0)).len(), 2);

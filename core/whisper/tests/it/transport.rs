@@ -15,8 +15,8 @@ use undertone_transport::{
 use undertone_whisper::testing::WhisperNetwork;
 use undertone_whisper::wire::{PacketCode, Status};
 use undertone_whisper::{
-    Advertise, Bloom, Envelope, Header, Input, Link, PeerId, Pow, Protocol, RawEnvelope, Topic, Transmit,
-    TransportConfig, WhisperTransport, limits,
+    Advertise, Bloom, Config, Envelope, FlushPolicy, Header, Input, Link, PeerId, Pow, Protocol, RawEnvelope,
+    Topic, Transmit, TransportConfig, WhisperTransport, limits,
 };
 
 fn now(millis: u64) -> Now {
@@ -234,6 +234,23 @@ fn blended_sends_wait_up_to_a_tick() {
     t.command(now(50_000), send(50, &alice, Flush::Fast, b"fast")).unwrap();
     work(&mut t, now(50_000));
     assert_eq!(leaving(&mut t, now(50_000)).len(), 1);
+}
+
+#[test]
+fn whoever_was_opened_blended_can_send_at_once() {
+    let config = free();
+    let gossip = Config { flush: FlushPolicy::Blended, ..config.gossip };
+    let (mut t, alice) = transport(TransportConfig { gossip, ..config });
+    connect(&mut t, now(0), 1, &Status::default());
+    assert_eq!(t.engine().flush_policy(), FlushPolicy::Blended);
+    for (id, flush, policy) in [
+        (1, Flush::Fast, FlushPolicy::Fast),
+        (2, Flush::Blended, FlushPolicy::Blended),
+        (3, Flush::Fast, FlushPolicy::Fast),
+    ] {
+        t.command(now(id * 1_000), send(id, &alice, flush, &id.to_be_bytes())).unwrap();
+        assert_eq!(t.engine().flush_policy(), policy);
+    }
 }
 
 #[test]

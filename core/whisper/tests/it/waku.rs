@@ -454,7 +454,8 @@ fn mangled_limits_and_direct_messages_are_refused_or_others() {
     let limits = RateLimits { ip: 10, peer: 500, topic: u64::MAX };
     for mutation in of(&limits.encode()) {
         if let Some(other) = trial.run(&mutation, RateLimits::decode, blame) {
-            assert_eq!(other.encode(), mutation.bytes, "{}", mutation.name);
+            // What stands behind is skipped.
+            assert!(mutation.bytes.starts_with(&other.encode()), "{}", mutation.name);
         }
     }
     let file = load("waku_wire");
