@@ -19,14 +19,14 @@ fn backends() -> impl Iterator<Item = (&'static str, Backend)> {
 
 fn attempts(c: &mut Criterion) {
     let mut group = c.benchmark_group("B3 lanes, attempts of one block");
-    group.throughput(Throughput::Elements(4_000));
+    group.throughput(Throughput::Elements(1_000));
     for (name, backend) in backends() {
         let search = Search::with_backend(&[7; 20], backend);
         let mut nonce = 0u64;
         group.bench_function(name, |b| {
             b.iter(|| {
-                nonce = nonce.wrapping_add(4_000);
-                black_box(search.first(nonce, 4_000, 60))
+                nonce = nonce.wrapping_add(1_000);
+                black_box(search.first(nonce, 1_000, 60))
             });
         });
     }
