@@ -10,6 +10,9 @@ use crate::{cargo, tree};
 /// The only states of a row in docs/status.md.
 const STATES: [&str; 3] = ["works", "partly", "not yet"];
 
+/// Folders whose crates are linked into the program.
+const PRODUCT: [&str; 3] = ["core/", "shell/", "apps/"];
+
 /// Folders whose children are crates.
 const PARTS: [&str; 4] = ["core/", "shell/", "apps/", "testing/"];
 
@@ -19,14 +22,43 @@ pub(crate) fn check(root: &Path, packages: &[cargo::Package], faults: &mut Vec<S
     let tests = test_names(root)?;
     status(&tree::read(&root.join("docs/status.md"))?, &tests, faults);
     checks(&tree::read(&root.join("docs/protocol/checks.md"))?, &tests, &codes(root)?, faults);
-    privacy(&tree::read(&root.join("docs/protocol/privacy.md"))?, &tests, faults);
+    for chapter in CHAPTERS {
+        tables(chapter, &tree::read(&root.join(chapter))?, &tests, faults);
+    }
+    deviations(&tree::read(&root.join("docs/protocol/deviations.md"))?, &tests, faults);
+    third_parties(&tree::read(&root.join("THIRD-PARTY.md"))?, packages, faults);
     links(root, faults)
 }
 
-/// Every test that a table of the chapter on privacy names exists.
-fn privacy(text: &str, tests: &BTreeSet<String>, faults: &mut Vec<String>) {
+/// Every library that a crate of the product asks for is named, with its licence.
+fn third_parties(text: &str, packages: &[cargo::Package], faults: &mut Vec<String>) {
+    let named: BTreeSet<&str> = quoted(text).collect();
+    let product = packages.iter().filter(|p| PRODUCT.iter().any(|part| p.dir.starts_with(part)));
+    let libraries = product.flat_map(|p| &p.dependencies).filter(|d| !d.ours && d.kind == cargo::Kind::Normal);
+    for name in libraries.map(|d| d.name.as_str()).collect::<BTreeSet<_>>() {
+        if !named.contains(name) {
+            faults.push(format!("THIRD-PARTY.md does not name `{name}`"));
+        }
+    }
+}
+
+/// Chapters whose tables promise what tests show.
+const CHAPTERS: [&str; 3] =
+    ["docs/protocol/privacy.md", "docs/protocol/security.md", "docs/protocol/backup.md"];
+
+/// Every test that a table of a chapter names exists.
+fn tables(chapter: &str, text: &str, tests: &BTreeSet<String>, faults: &mut Vec<String>) {
     for cell in rows(text).into_iter().flatten() {
-        missing("docs/protocol/privacy.md", cell, tests, faults);
+        missing(chapter, cell, tests, faults);
+    }
+}
+
+/// Each deviation names a test that pins it.
+fn deviations(text: &str, tests: &BTreeSet<String>, faults: &mut Vec<String>) {
+    for item in text.lines().filter_map(|line| line.strip_prefix("- ")) {
+        if !quoted(item).any(|name| tests.contains(name)) {
+            faults.push(format!("a DEVIATION names no test that exists: {item}"));
+        }
     }
 }
 
@@ -102,30 +134,54 @@ fn is_test_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c))
 }
 
-/// The name of every function of the tree (tests among them) and every case of the interop program.
+/// The name of every test of the tree, whether an attribute or a list of cases makes it one.
 fn test_names(root: &Path) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for file in tree::files(root, &["rs"])? {
-        for line in tree::read(&file)?.lines() {
-            if let Some((_, rest)) = line.split_once("fn ") {
-                let name =
-                    rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or(rest);
-                names.insert(name.to_owned());
-            }
-        }
+        names.extend(tests_of(&tree::read(&file)?));
     }
     Ok(names)
 }
 
-/// Every quoted word of the core's source with the form of an error code.
+/// The functions of a file that an attribute with `test` in it stands above, and the names in the lists of cases
+/// that the interop program and the suites hand to a macro.
+fn tests_of(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut marked = false;
+    for line in text.lines().map(str::trim) {
+        names.extend(cases(line).map(str::to_owned));
+        if let Some((_, rest)) = line.split_once("fn ").filter(|_| marked) {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+            names.insert(rest[..end].to_owned());
+            marked = false;
+        } else if line.starts_with("#[") {
+            marked |= line.contains("test");
+        } else if !line.starts_with("//") && !line.is_empty() {
+            marked &= line.starts_with(')') || line.starts_with('"');
+        }
+    }
+    names
+}
+
+/// The names of a line that holds names and commas alone, but for what begins or ends the list.
+fn cases(line: &str) -> impl Iterator<Item = &str> {
+    let line = line.split_once(": ").map_or(line, |(_, rest)| rest).trim_end_matches([';', ')', '}', ' ']);
+    let list = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_, ".contains(c);
+    let line = if line.contains(',') && line.chars().all(list) { line } else { "" };
+    line.split(',').map(str::trim).filter(|name| name.contains('_') && !name.contains(' '))
+}
+
+/// Every quoted word of core and shell with the form of an error code.
 fn codes(root: &Path) -> Result<BTreeSet<String>> {
     let mut codes = BTreeSet::new();
-    for file in tree::files(&root.join("core"), &["rs"])? {
-        let text = tree::read(&file)?;
-        let dotted = |word: &&str| {
-            word.contains('.') && word.chars().all(|c| c.is_ascii_lowercase() || "._".contains(c))
-        };
-        codes.extend(text.split('"').filter(dotted).map(str::to_owned));
+    for part in ["core", "shell"] {
+        for file in tree::files(&root.join(part), &["rs"])? {
+            let text = tree::read(&file)?;
+            let dotted = |word: &&str| {
+                word.contains('.') && word.chars().all(|c| c.is_ascii_lowercase() || "._".contains(c))
+            };
+            codes.extend(text.split('"').filter(dotted).map(str::to_owned));
+        }
     }
     Ok(codes)
 }
@@ -187,6 +243,17 @@ mod tests {
     }
 
     #[test]
+    fn a_library_that_is_not_named_is_found() {
+        let library = |name: &str, kind| cargo::Dependency { name: name.into(), kind, ours: false };
+        let dependencies =
+            vec![library("named", cargo::Kind::Normal), library("new", cargo::Kind::Normal), library("t", cargo::Kind::Dev)];
+        let packages = [cargo::Package { dependencies, ..package("core/base") }];
+        let mut faults = Vec::new();
+        third_parties("| MIT | `named` |", &packages, &mut faults);
+        assert_eq!(faults, ["THIRD-PARTY.md does not name `new`"]);
+    }
+
+    #[test]
     fn a_row_that_lies_is_found() {
         let tests = BTreeSet::from(["real_test".to_owned()]);
         let table = "| what | by | state |\n|---|---|---|\n\
@@ -203,5 +270,30 @@ mod tests {
         let table = "| E1 | r | s | |\n| E1 | r | s | `no_such` |\n| made.up | r | s | |\n";
         checks(table, &BTreeSet::new(), &BTreeSet::new(), &mut faults);
         assert_eq!(faults.len(), 3, "{faults:?}");
+    }
+
+    #[test]
+    fn tests_are_told_from_other_functions() {
+        let text = "
+            #[tokio::test]
+            #[ignore = \"long\"]
+            async fn a_real_test() {}
+            fn no_test() {}
+            cases! {
+                Geth links: we_dial_geth, geth_dials_us,
+                one_more_case);
+            #[derive(Clone)]
+            fn neither() {}
+        ";
+        let names: Vec<_> = tests_of(text).into_iter().collect();
+        assert_eq!(names, ["a_real_test", "geth_dials_us", "we_dial_geth"]);
+    }
+
+    #[test]
+    fn a_deviation_without_a_test_is_found() {
+        let tests = BTreeSet::from(["real_test".to_owned()]);
+        let mut faults = Vec::new();
+        deviations("- pinned by `real_test`.\n- just so.\n- see `made_up`.", &tests, &mut faults);
+        assert_eq!(faults.len(), 2, "{faults:?}");
     }
 }

@@ -171,8 +171,8 @@ fn verdict(min_pow: f64, envelope: &Envelope) -> (bool, bool, crate::Stats) {
 
 #[test]
 fn acceptance_by_time() {
-    // DEVIATION: where geth drops the peer for one envelope we keep it, as status-go does; where it takes a ttl
-    // of 0 we do not.
+    // Where geth drops the peer for one envelope we keep it, as status-go does; where it takes a ttl of 0 we do not
+    // (the deviations of `engine/receive.rs`).
     let file = load("whisper_envelope");
     let (mut cases, mut differ) = (0, 0);
     for case in list(&file, "acceptance_geth_relative") {
@@ -212,7 +212,7 @@ fn acceptance_by_status_go() {
         let hash = crate::EnvelopeHash::from_bytes(hex_n(&case["envelope_hash"]));
         let (pooled, theirs) = (engine.envelope(&hash).is_some(), case["in_pool"].as_bool().unwrap());
         let ttl = number(&case["ttl"]);
-        // DEVIATION: a ttl of 0 or of 85 years is not taken.
+        // A ttl of 0 or of 85 years is not taken (the deviation of `engine/receive.rs`).
         let want = theirs && ttl != 0 && ttl <= u64::from(MAX_TTL);
         assert_eq!(pooled, want, "{}", case["name"]);
         differ += usize::from(theirs != pooled);
