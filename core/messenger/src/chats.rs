@@ -48,6 +48,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         match self.chat(id)? {
             Some(row) if row.opened_by == OpenedBy::Stranger => {
                 self.state.strangers = self.state.strangers.saturating_sub(1);
+                self.listen_to(id)?;
                 Ok(Chat { opened_by: OpenedBy::Us, ..row })
             }
             Some(row) => Ok(row),
@@ -74,7 +75,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             return Ok(None);
         }
         self.state.strangers = self.state.strangers.saturating_add(1);
-        self.listen_to(id)?;
+        self.listen_to_request(id)?;
         Ok(Some(Chat { opened_by: OpenedBy::Stranger, ..Chat::new(id.clone()) }))
     }
 
@@ -90,6 +91,25 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             self.push(Effect::Transport(Command::Listen(listen)));
         }
         Ok(())
+    }
+
+    /// A chat that nobody has accepted yet: the secret that we share alone, where the answer to an acknowledgement may
+    /// come. A topic more for each stranger would open the announced filter to everything, for whoever wants that.
+    pub(crate) fn listen_to_request(&mut self, id: &ChatId) -> Result<(), Fault> {
+        let ChatId::OneToOne(peer) = id else { return self.listen_to(id) };
+        let listen = Listen { route: self.negotiated(peer)?, open_with: OpenWith::ByRoute };
+        self.push(Effect::Transport(Command::Listen(listen)));
+        Ok(())
+    }
+
+    /// Whether a stranger has opened this chat and nobody has accepted it.
+    pub(crate) fn is_request(&self, chat: &Chat) -> Result<bool, StoreError> {
+        Ok(match &chat.id {
+            ChatId::OneToOne(peer) if chat.opened_by == OpenedBy::Stranger => {
+                !self.contact(peer)?.is_some_and(|row| row.added)
+            }
+            _ => false,
+        })
     }
 
     pub(crate) fn mark_read(&mut self, id: &ChatId) -> Result<(), Fault> {

@@ -103,8 +103,11 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     pub(crate) fn unblock(&mut self, peer: &PublicKey) -> Result<(), Fault> {
         let Some(row) = self.contact(peer)?.filter(|row| row.blocked) else { return Ok(()) };
         self.set_contact(peer, &ContactRow { blocked: false, ..row })?;
-        if self.follows(peer)? {
-            self.listen_to(&ChatId::OneToOne(*peer))?;
+        let id = ChatId::OneToOne(*peer);
+        match self.chat(&id)? {
+            Some(chat) if self.is_request(&chat)? => self.listen_to_request(&id)?,
+            _ if self.follows(peer)? => self.listen_to(&id)?,
+            _ => {}
         }
         Ok(())
     }
@@ -186,9 +189,14 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
 
     /// A chat that the person opened becomes ours; without one, its contact code is listened to.
     fn adopt(&mut self, peer: &PublicKey) -> Result<(), Fault> {
-        match self.chat(&ChatId::OneToOne(*peer))? {
-            Some(_) => self.settle_request(peer),
-            None => self.listen_to(&ChatId::OneToOne(*peer)),
+        let id = ChatId::OneToOne(*peer);
+        match self.chat(&id)? {
+            Some(chat) if chat.opened_by == OpenedBy::Us => Ok(()),
+            Some(_) => {
+                self.settle_request(peer)?;
+                self.listen_to(&id)
+            }
+            None => self.listen_to(&id),
         }
     }
 

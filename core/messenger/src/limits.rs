@@ -6,7 +6,15 @@ use std::time::Duration;
 /// more stranger is neither stored nor acknowledged, so its sender repeats it and it arrives when there is room.
 pub const MAX_STRANGER_CHATS: u32 = 1_000;
 
-/// People whose devices and sessions are kept although we have no chat with them (they wrote in a public chat,
+/// Messages of a chat that a stranger opened and nobody has accepted. Our choice: enough to see who it is. Above it they
+/// are neither stored nor acknowledged; their sender repeats them, and they arrive when the chat is ours.
+pub const MAX_REQUEST_MESSAGES: usize = 100;
+
+/// Keys of messages that have not come, kept of a stranger in such a chat. Our choice: a fifth of what one message may
+/// skip, so that all of [`MAX_STRANGER_CHATS`] together are 200,000 rows. Above it the oldest of a message are not kept.
+pub const MAX_SKIPPED_OF_STRANGER: usize = 200;
+
+/// People whose devices are kept although we have no chat with them (they wrote in a public chat,
 /// or their bundle came along). Our choice, the number of peers of budget B7. Above it their messages are shown
 /// as ever, but nothing is learned about their devices: a first message to them goes without forward secrecy.
 pub const MAX_PEOPLE: u32 = 10_000;

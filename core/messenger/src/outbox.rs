@@ -7,11 +7,11 @@ use undertone_datasync::Pending;
 use undertone_payload::{MessageId, MessageType, Metadata};
 use undertone_transport::{Command, Listen, OpenWith, Route, Send, SendId};
 
-use crate::chat::{Chat, ChatId, Message};
+use crate::chat::{Chat, ChatId, Message, OpenedBy};
 use crate::fault::Fault;
 use crate::io::{Effect, Notice, Protection, Sizes, Trace, TraceStep};
 use crate::limits::{CONTACT_CODE_EVERY, CONTACT_CODE_GAP, MAX_ROWS};
-use crate::rows::{Address, Carries, OutboxRow};
+use crate::rows::{Address, Carries, ContactRow, OutboxRow};
 use crate::step::Step;
 use crate::store::{Keys, Order, StoreTx, Table};
 
@@ -34,10 +34,15 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         }
         self.listen_for_own_devices()?;
         for (key, row) in self.tx.scan(Table::Chat, Keys::ALL, Order::Ascending, MAX_ROWS)? {
-            let id = Chat::from_row(&key, &row)?.id;
-            let blocked = matches!(&id, ChatId::OneToOne(peer) if self.is_blocked(peer)?);
-            if !blocked {
-                self.listen_to(&id)?;
+            let chat = Chat::from_row(&key, &row)?;
+            let person = match &chat.id {
+                ChatId::OneToOne(peer) => self.contact(peer)?.unwrap_or_default(),
+                ChatId::Public(_) => ContactRow::default(),
+            };
+            match chat.opened_by {
+                _ if person.blocked => {}
+                OpenedBy::Stranger if !person.added => self.listen_to_request(&chat.id)?,
+                OpenedBy::Stranger | OpenedBy::Us => self.listen_to(&chat.id)?,
             }
         }
         self.listen_to_contacts()?;

@@ -12,13 +12,14 @@
 //! | M5 | without the security layer: sealed to our key, or on a negotiated route | refused |
 //! | M6 | direct: the author itself sent it (S14); public: it is signed | refused |
 //! | M7 | its type belongs on this route | refused |
-//! | M8 | there is room for the chat of one more stranger | refused |
+//! | M8 | there is room for the chat of one more stranger, and in it | refused |
 //! | M9 | an acknowledgement comes from the peer that the message went to | ignored |
 //! | M10 | it is protected as well as what its author has sent before | refused and answered |
 //! | M11 | its author is not blocked | ignored |
 //! | M12 | it is newer than its author's chat that was declined | acknowledged, not shown |
 
 use rand_core::CryptoRng;
+use undertone_base::StoreError;
 use undertone_crypto::PublicKey;
 use undertone_datasync::{Acks, Delivery, Pending, SyncPayload, Unwrapped, receive, unwrap};
 use undertone_payload::{
@@ -32,10 +33,11 @@ use crate::chat::{ChatId, Message, MessageState};
 use crate::fault::Fault;
 use crate::io::{Notice, Protection, Sizes, Trace, TraceStep, Undecodable};
 use crate::limits::{
-    ACK_PAYLOAD, MAX_LOOKED_AT, MAX_QUEUED_ACKS, MAX_SAME_CLOCK, RESENDS_PER_STEP, SENT_IN_VAIN,
+    ACK_PAYLOAD, MAX_LOOKED_AT, MAX_QUEUED_ACKS, MAX_REQUEST_MESSAGES, MAX_SAME_CLOCK, RESENDS_PER_STEP,
+    SENT_IN_VAIN,
 };
 use crate::outbox::Sent;
-use crate::rows::{Carries, Due, OutboxRow, clock_key, contact_key, pending_key};
+use crate::rows::{Carries, Due, OutboxRow, chat_key, clock_key, contact_key, pending_key};
 use crate::security::protection;
 use crate::step::{Step, Stop};
 use crate::store::{Order, StoreTx, Table};
@@ -45,6 +47,7 @@ pub(crate) mod code {
     pub(crate) const NOT_A_PUBLIC_MESSAGE: &str = "messenger.not_a_public_message";
     pub(crate) const NOT_A_DIRECT_MESSAGE: &str = "messenger.not_a_direct_message";
     pub(crate) const WRONG_CHAT: &str = "messenger.wrong_chat";
+    pub(crate) const REQUEST_IS_FULL: &str = "messenger.request_is_full";
     pub(crate) const TOO_MANY_STRANGERS: &str = "messenger.too_many_strangers";
     pub(crate) const FOREIGN_GROUP: &str = "messenger.foreign_group";
     pub(crate) const DEVICE_NOT_ENABLED: &str = "messenger.device_not_enabled";
@@ -153,7 +156,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
                     return Err(refuse(code::WRONG_CHAT)); // M2, M7
                 }
                 let arrival = Arrival { received, protection: Protection::Public, sync: 0 };
-                self.file(id, *identified.author(), identified.id(), &checked, arrival, metadata)?;
+                self.file(id, *identified.author(), identified.id(), &checked, arrival, metadata)?
+                    .map_err(refuse)?;
             }
             Ok(_) => {}
             Err(error) => return Err(refuse(error.code())),
@@ -221,10 +225,13 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         let author = arrival.received.author;
         let sync = receive(payload, self.own(), &author);
         let mut useful = false;
-        for id in &sync.acked {
+        // Whoever nothing waits for has nothing to acknowledge, however much it names.
+        let waits =
+            !self.tx.scan_prefix(Table::Pending, &contact_key(&author), Order::Ascending, 1)?.is_empty();
+        for id in sync.acked.iter().filter(|_| waits) {
             useful |= self.acked(&pending_key(&author, id))?;
         }
-        for id in sync.requested.iter().take(RESENDS_PER_STEP) {
+        for id in sync.requested.iter().take(RESENDS_PER_STEP).filter(|_| waits) {
             useful |= self.requested(&pending_key(&author, id))?;
         }
         let mut acks = Acks::new();
@@ -335,10 +342,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         }
         let chat = ChatId::OneToOne(author);
         let filed = self.file(chat, author, id, &checked, arrival, metadata)?;
-        Ok(filed.ok_or(Undecodable::Payload(code::TOO_MANY_STRANGERS))) // M8
+        Ok(filed.map_err(Undecodable::Payload)) // M8
     }
 
-    /// Files a message and shows it, unless it is known already; `None` when there is no room for its chat.
+    /// Files a message and shows it, unless it is known already; says why when there is no room for it.
     fn file(
         &mut self,
         chat: ChatId,
@@ -347,19 +354,22 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         checked: &CheckedChatMessage,
         arrival: Arrival<'_>,
         metadata: usize,
-    ) -> Result<Option<()>, Fault> {
+    ) -> Result<Result<(), &'static str>, Fault> {
         if self.tx.get(Table::Message, id.as_bytes())?.is_some()
             || self.wrapped_anew(&chat, &author, checked)?
         {
-            return Ok(Some(()));
+            return Ok(Ok(()));
         }
         let clock = checked.clock().value();
         let known = match self.chat(&chat)? {
-            None if self.is_declined(&author, clock)? => return Ok(Some(())), // M12
+            None if self.is_declined(&author, clock)? => return Ok(Ok(())), // M12
             None => self.chat_of_stranger(&chat)?,
             row => row,
         };
-        let Some(mut row) = known else { return Ok(None) };
+        let Some(mut row) = known else { return Ok(Err(code::TOO_MANY_STRANGERS)) };
+        if self.is_request(&row)? && self.is_full(&chat)? {
+            return Ok(Err(code::REQUEST_IS_FULL));
+        }
         row.clock = row.clock.max(clock);
         row.unread = row.unread.saturating_add(1);
         self.put_chat(&row)?;
@@ -389,7 +399,14 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             protection: arrival.protection,
         })?;
         self.notify(Notice::Trace(Box::new(trace)));
-        Ok(Some(()))
+        Ok(Ok(()))
+    }
+
+    /// Whether a chat that nobody has accepted has all the messages that it may.
+    fn is_full(&self, chat: &ChatId) -> Result<bool, StoreError> {
+        let of_it = chat_key(chat);
+        let rows = self.tx.scan_prefix(Table::Timeline, &of_it, Order::Ascending, MAX_REQUEST_MESSAGES)?;
+        Ok(rows.len() >= MAX_REQUEST_MESSAGES)
     }
 
     /// Whether a public message is known under another id. The author signs the payload only, and the id covers what

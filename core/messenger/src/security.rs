@@ -10,10 +10,10 @@ use undertone_ratchet::{
 };
 use undertone_transport::{NegotiatedSecret, Received, Route};
 
-use crate::chat::ChatId;
+use crate::chat::{ChatId, OpenedBy};
 use crate::fault::Fault;
 use crate::io::{Pfs, Protection};
-use crate::limits::{MAX_PEOPLE, MAX_ROWS};
+use crate::limits::{MAX_PEOPLE, MAX_ROWS, MAX_SKIPPED_OF_STRANGER};
 use crate::rows::{Address, ContactRow, contact_key};
 use crate::staged::Staged;
 use crate::step::Step;
@@ -85,27 +85,43 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Ok(Route::Negotiated(NegotiatedSecret::new(secret)))
     }
 
-    /// Decides whose devices and sessions may be kept of what this step has learned so far: our own, those of
-    /// people we have a chat with or know already, and the author's while there is room; never those of who is blocked. The rest is
+    /// Decides whose devices may be kept of what this step has learned so far: our own, those of people we have a chat
+    /// with or know already, and the author's while there is room; never those of who is blocked. The rest is
     /// forgotten before anything is encrypted with it. Says whether the author's are kept.
     ///
-    /// Bundles are signed by whoever makes a key, and every message may carry four: without this, anyone
-    /// could fill the store.
+    /// Sessions, and the keys of messages that have not come, are kept of those alone whom a person can see: one who
+    /// has a chat, was added, or was declined. Of one whose chat nobody has accepted, few keys.
+    ///
+    /// Bundles are signed by whoever makes a key, and every message may carry four; whoever opens a session can skip a
+    /// thousand messages with one that says nothing: without this, anyone could fill the store.
     pub(crate) fn admit(&mut self, author: &PublicKey) -> Result<bool, Fault> {
         let own = contact_key(self.own());
-        let mut forgotten = BTreeSet::new();
+        let (mut forgotten, mut unseen) = (BTreeSet::new(), BTreeSet::new());
         for identity in self.identities_written() {
+            if identity == own {
+                continue;
+            }
             let known = match PublicKey::from_compressed(&identity) {
                 Ok(key) => {
-                    identity == own
-                        || (!self.is_blocked(&key)?
-                            && (self.knows(&key)? || (key == *author && self.make_acquaintance(&key)?)))
+                    if !self.is_seen(&key)? {
+                        unseen.insert(identity);
+                    } else if self
+                        .chat(&ChatId::OneToOne(key))?
+                        .is_some_and(|row| row.opened_by == OpenedBy::Stranger)
+                    {
+                        self.skip_few(&identity)?;
+                    }
+                    !self.is_blocked(&key)?
+                        && (self.knows(&key)? || (key == *author && self.make_acquaintance(&key)?))
                 }
                 Err(_) => false,
             };
             if !known {
                 forgotten.insert(identity);
             }
+        }
+        for table in OF_CONVERSATIONS {
+            self.tx.retain(table, |key| identity_of(key).is_none_or(|of| !unseen.contains(&of)));
         }
         for table in OF_PEERS {
             self.tx.retain(table, |key| identity_of(key).is_none_or(|of| !forgotten.contains(&of)));
@@ -115,6 +131,30 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
 
     fn identities_written(&self) -> BTreeSet<[u8; 33]> {
         OF_PEERS.iter().flat_map(|table| self.tx.written(*table)).filter_map(identity_of).collect()
+    }
+
+    /// Whether a person would find this one somewhere.
+    fn is_seen(&self, key: &PublicKey) -> Result<bool, StoreError> {
+        Ok(self.chat(&ChatId::OneToOne(*key))?.is_some()
+            || self.contact(key)?.is_some_and(|row| row.added || row.declined != 0))
+    }
+
+    /// Forgets what a stranger makes us file above [`MAX_SKIPPED_OF_STRANGER`]: the oldest of what is new. What was
+    /// used and is deleted stays deleted.
+    fn skip_few(&mut self, identity: &[u8; 33]) -> Result<(), StoreError> {
+        let prefix = [contact_key(self.own()), *identity].concat();
+        let rows = self.tx.scan_prefix(Table::Skipped, &prefix, Order::Ascending, MAX_ROWS)?.len();
+        let mut surplus = BTreeSet::new();
+        for key in self.tx.written(Table::Skipped).filter(|key| key.starts_with(&prefix)) {
+            if surplus.len() >= rows.saturating_sub(MAX_SKIPPED_OF_STRANGER) {
+                break;
+            }
+            if self.tx.below().get(Table::Skipped, key)?.is_none() {
+                surplus.insert(key.to_vec());
+            }
+        }
+        self.tx.retain(Table::Skipped, |key| !surplus.contains(key));
+        Ok(())
     }
 
     fn knows(&self, key: &PublicKey) -> Result<bool, StoreError> {
@@ -147,6 +187,9 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
 
 /// Tables whose keys are `own identity (33) || identity of the peer (33) || …`.
 const OF_PEERS: [Table; 4] = [Table::Device, Table::Negotiated, Table::Session, Table::Skipped];
+
+/// Those of them that only a conversation makes.
+const OF_CONVERSATIONS: [Table; 3] = [Table::Negotiated, Table::Session, Table::Skipped];
 
 pub(crate) fn identity_of(key: &[u8]) -> Option<[u8; 33]> {
     key.get(33..66)?.try_into().ok()

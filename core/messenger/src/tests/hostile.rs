@@ -395,3 +395,101 @@ proptest! {
         }
     }
 }
+
+/// What a stranger sends to Bob in a session that Bob's bundle opened: the last of `skipped + 1` messages.
+fn after_many(mallory: &Side, bob: &Side, code: &[u8], skipped: usize, payload: &[u8]) -> Vec<u8> {
+    use undertone_ratchet::{Context, Encryption, InstallationId, LocalIdentity, MemoryRatchetStore};
+    let own = LocalIdentity::new(&*mallory.keyring, *mallory.messenger.identity()).unwrap();
+    let layer = Encryption::new(own, InstallationId::random(&mut Dice::new(b"m")));
+    let (mut store, mut rng) = (MemoryRatchetStore::new(), Dice::new(&mallory.key().to_compressed()));
+    let mut cx = Context { store: &mut store, keyring: &*mallory.keyring, now: bob.now, rng: &mut rng };
+    layer.open(&mut cx, &bob.key(), code).unwrap();
+    for _ in 0..skipped {
+        layer.seal_direct(&mut cx, &bob.key(), b"").unwrap();
+    }
+    layer.seal_direct(&mut cx, &bob.key(), payload).unwrap().bytes
+}
+
+/// Bob's bundle, as everybody gets it from his contact code.
+fn contact_code(bob: &mut Side) -> Vec<u8> {
+    let effects = bob.open();
+    let code = sends(&effects).into_iter().find(|send| matches!(send.route, Route::ContactCode(_)));
+    code.unwrap().payload.clone()
+}
+
+/// A stranger whose messages say nothing is shown nowhere, and leaves no session and no key.
+#[test]
+fn silent_strangers_do_not_fill_the_store() {
+    let mut bob = Side::new(0xb2);
+    let code = contact_code(&mut bob);
+    for stranger in 1..=5u8 {
+        let mallory = Side::unopened(stranger);
+        let silent = after_many(&mallory, &bob, &code, 1_000, b"");
+        bob.receive(sealed(&mallory, &bob, silent));
+    }
+    assert_eq!(bob.rows(Table::Chat), 0, "nothing is shown");
+    for table in [Table::Session, Table::Skipped, Table::Negotiated] {
+        assert_eq!(bob.rows(table), 0, "{}", table.name());
+    }
+}
+
+/// One whose chat nobody has accepted makes us keep few keys of messages that never came.
+#[test]
+fn a_request_keeps_only_so_many_keys() {
+    let (mut mallory, mut bob) = (Side::new(0xc3), Side::new(0xb2));
+    let (_, hello) = mallory.say(&ChatId::OneToOne(bob.key()), "hello");
+    bob.hear(mallory.key(), &hello);
+    assert_eq!(bob.rows(Table::Chat), 1);
+    let code = contact_code(&mut bob);
+    let silent = after_many(&mallory, &bob, &code, 1_000, b"");
+    bob.receive(sealed(&mallory, &bob, silent));
+    assert_eq!(bob.rows(Table::Session), 2, "it is read, beside the one of the acknowledgement");
+    assert_eq!(bob.rows(Table::Skipped), crate::limits::MAX_SKIPPED_OF_STRANGER);
+}
+
+/// A chat that nobody has accepted is not a disk for its author. What does not fit comes again when it is accepted.
+#[test]
+fn a_request_keeps_only_so_many_messages() {
+    let (mut mallory, mut bob) = (Side::new(0xc3), Side::new(0xb2));
+    let chat = ChatId::OneToOne(bob.key());
+    let mut last = None;
+    for n in 0..=crate::limits::MAX_REQUEST_MESSAGES {
+        let (_, send) = mallory.say(&chat, &format!("{n}"));
+        bob.hear(mallory.key(), &send);
+        last = Some(send.clone());
+    }
+    assert_eq!(bob.messenger.chats(&bob.store).unwrap()[0].opened_by, crate::OpenedBy::Stranger);
+    assert_eq!(bob.rows(Table::Message), crate::limits::MAX_REQUEST_MESSAGES);
+    let last = last.unwrap();
+    let refused = crate::Undecodable::Payload("messenger.request_is_full");
+    let effects = bob.hear(mallory.key(), &last);
+    let notice = Notice::Undecodable { author: mallory.key(), why: refused };
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Notify(n) if *n == notice)), "{effects:?}");
+    assert!(sends(&effects).is_empty(), "and it is not acknowledged");
+    bob.command(Command::AddContact { peer: mallory.key(), nickname: None });
+    assert_eq!(messages(&bob.hear(mallory.key(), &last)).len(), 1);
+}
+
+/// Each topic that is listened to opens the announced filter a little, for everybody: strangers get one.
+#[test]
+fn a_stranger_opens_one_topic_until_it_is_accepted() {
+    let (mut mallory, mut bob) = (Side::new(0xc3), Side::new(0xb2));
+    let of_mallory = |effects: &[Effect]| {
+        let routes = effects.iter().filter_map(|effect| match effect {
+            Effect::Transport(undertone_transport::Command::Listen(listen)) => Some(&listen.route),
+            _ => None,
+        });
+        let (mut codes, mut secrets) = (0, 0);
+        for route in routes {
+            codes += usize::from(*route == Route::ContactCode(Side::unopened(0xc3).key()));
+            secrets += usize::from(matches!(route, Route::Negotiated(_)));
+        }
+        (codes, secrets)
+    };
+    let (_, hello) = mallory.say(&ChatId::OneToOne(bob.key()), "hello");
+    assert_eq!(of_mallory(&bob.hear(mallory.key(), &hello)), (0, 1));
+    assert_eq!(of_mallory(&bob.open()), (0, 1), "nor after a start");
+    let peer = mallory.key();
+    assert_eq!(of_mallory(&bob.command(Command::AddContact { peer, nickname: None })), (1, 1));
+    assert_eq!(of_mallory(&bob.open()), (1, 1));
+}
