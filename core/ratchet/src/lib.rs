@@ -45,7 +45,7 @@
 //! use undertone_crypto::{MemoryKeyring, SecretKey};
 //! use undertone_ratchet::{Context, Encryption, InstallationId, LocalIdentity, MemoryRatchetStore, Protection};
 //!
-//! let mut rng = undertone_support::rng(7);
+//! let mut rng = rand::rng();
 //! let now = Now { unix: Unix::from_secs(1_600_000_000), ..Now::default() };
 //! let mut keyring = MemoryKeyring::new();
 //! let mut party = |rng: &mut _| {

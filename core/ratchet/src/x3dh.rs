@@ -15,7 +15,7 @@
 //! use undertone_crypto::{MemoryKeyring, SecretKey};
 //! use undertone_ratchet::{EphemeralKey, LocalIdentity, PrekeyPrivate, RemoteIdentity, x3dh};
 //!
-//! let mut rng = undertone_support::rng(1);
+//! let mut rng = rand::rng();
 //! let mut keyring = MemoryKeyring::new();
 //! let [alice, bob] = [1, 2].map(|_| {
 //!     let id = keyring.insert(SecretKey::random(&mut rng));

@@ -11,7 +11,7 @@
 //! use undertone_ratchet::ratchet::Ratchet;
 //! use undertone_ratchet::{PrekeyId, PrekeyPrivate, RatchetPair, SessionKey};
 //!
-//! let mut rng = undertone_support::rng(1);
+//! let mut rng = rand::rng();
 //! let sk = SessionKey::from_secret(Secret::random(&mut rng)); // from X3DH
 //! let prekey = SecretKey::random(&mut rng);
 //! let id = PrekeyId::of(&prekey.public());
