@@ -1,6 +1,7 @@
 //! `undertone send` and `undertone listen`.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use undertone::{Accounts, Client, ClientConfig, ClientEvent};
 use undertone_account::{key_text, three_word_name};
 use undertone_crypto::PublicKey;
 use undertone_messenger::{ChatId, Message, MessageState, Notice, Pfs, Protection};
-use undertone_node::DiscoveryOptions;
+use undertone_node::{ClockNotice, DiscoveryOptions};
 use undertone_payload::MessageId;
 use undertone_runtime::{DataDirLock, Environment, Tasks};
 
@@ -196,6 +197,7 @@ async fn start(global: &Global, lock: DataDirLock, peers: &PeerArgs, ui: &Ui) ->
     config.protocols = peers.carriers.protocols();
     config.waku = peers.carriers.mode();
     config.bridge = peers.carriers.bridging();
+    (config.packet_limits, config.byte_limits) = (peers.carriers.packets, peers.carriers.bytes);
     config.discovery = starts(&peers.starts);
     if config.peers.is_empty() && config.discovery.is_none() {
         ui.note("no --peer and no --bootnodes given: nothing is sent or heard before a peer is named");
@@ -215,6 +217,9 @@ impl Session {
     async fn reach(&mut self, id: &MessageId, args: &SendArgs, ui: &Ui) -> Result<Reply> {
         loop {
             let event = self.events.recv().await.context("the client has stopped")?;
+            if let ClientEvent::Clock(notice) = &event {
+                clock(notice, ui);
+            }
             let ClientEvent::Notice(Notice::State { id: of, state, .. }) = event else { continue };
             if of != *id {
                 continue;
@@ -259,19 +264,29 @@ fn tell(event: &ClientEvent, me: &PublicKey, people: &mut People, ui: &Ui) {
             }
         }
         ClientEvent::Notice(notice) => {
-            if let Some(told) = notices::told(notice, me, people) {
-                match ui.json {
-                    true => ui.object(&told.json),
-                    false => ui.note(&told.line),
-                }
+            let Some(told) = notices::told(notice, me, people) else { return };
+            let before = match notice {
+                Notice::Undecodable { author, .. } if !ui.json => people.unreadable(author, Instant::now()),
+                _ => Some(0),
+            };
+            match (ui.json, before) {
+                (true, _) => ui.object(&told.json),
+                (false, Some(0)) => ui.note(&told.line),
+                (false, Some(n)) => ui.note(&format!("{}, as {n} before it", told.line)),
+                (false, None) => {}
             }
         }
-        ClientEvent::Clock(notice) => match ui.json {
-            true => ui.object(&crate::output::clock(notice)),
-            false => ui.note(&notice.to_string()),
-        },
+        ClientEvent::Clock(notice) => clock(notice, ui),
         ClientEvent::Peers(count) => tracing::info!(count, "peers"),
         _ => {}
+    }
+}
+
+/// That the clock of this machine is wrong, or right again.
+fn clock(notice: &ClockNotice, ui: &Ui) {
+    match ui.json {
+        true => ui.object(&crate::output::clock(notice)),
+        false => ui.note(&notice.to_string()),
     }
 }
 

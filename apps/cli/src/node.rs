@@ -43,6 +43,7 @@ pub(crate) async fn run(global: &Global, args: NodeArgs, ui: &Ui) -> Result<Exit
     config.protocols = args.carriers.protocols();
     config.waku = args.carriers.mode();
     config.bridge = args.carriers.bridging();
+    (config.packet_limits, config.byte_limits) = (args.carriers.packets, args.carriers.bytes);
     config.discovery = (!args.nodiscover).then(|| discovery(&args.starts, &args.discovery)).flatten();
     reach(&mut config, &args.reach, &dir);
     note_loopback(args.addr, &args.starts, ui);

@@ -1,6 +1,7 @@
 //! What the messenger tells a person beside messages, as a line and as JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use undertone_account::{key_text, three_word_name};
@@ -38,7 +39,13 @@ pub(crate) struct People {
     known: BTreeMap<PublicKey, Contact>,
     /// Strangers of whom was said what to do with them.
     announced: BTreeSet<PublicKey>,
+    /// When it was said last that something of somebody could not be read, and how often it was not said since. All whom
+    /// there is no room for are one.
+    unreadable: BTreeMap<Option<PublicKey>, (Instant, u64)>,
 }
+
+/// How often it is said that messages of one person cannot be read: whoever sends them decides how many there are.
+const UNREADABLE: Duration = Duration::from_secs(60);
 
 /// Of how many strangers it is said what to do with them; whoever comes later is shown all the same.
 const STRANGERS: usize = 256;
@@ -64,6 +71,18 @@ impl People {
              decline {typed}` removes it",
             paint(DIM, "·")
         ))
+    }
+
+    /// Whether to say that something of somebody could not be read, and of how many before nothing was said.
+    pub(crate) fn unreadable(&mut self, author: &PublicKey, now: Instant) -> Option<u64> {
+        let known = self.unreadable.contains_key(&Some(*author)) || self.unreadable.len() < STRANGERS;
+        let (told, untold) = self.unreadable.entry(known.then_some(*author)).or_insert((now, 0));
+        if *told == now || now.duration_since(*told) >= UNREADABLE {
+            *told = now;
+            return Some(std::mem::take(untold));
+        }
+        *untold += 1;
+        None
     }
 
     /// Contacts by what we call them, others by their three words.
@@ -255,7 +274,7 @@ fn own_device(device: &Device) -> Told {
             format!(
                 "another device of yours, {called}, is there. If you have set it up: `undertone devices enable {}`; \
                  if not, somebody has your account's key",
-                device.installation.as_str().get(..8).unwrap_or(device.installation.as_str())
+                typed_device(&device.installation)
             ),
         ),
     };
@@ -290,6 +309,11 @@ fn short(installation: &InstallationId) -> String {
     paint(BOLD, format!("{id}…"))
 }
 
+/// What to type for a device. Whoever holds the key chooses its id, and a person copies this into a shell.
+fn typed_device(installation: &InstallationId) -> String {
+    quoted(&printable(installation.as_str()).chars().take(8).collect::<String>())
+}
+
 const fn weaker(to: Protection) -> &'static str {
     match to {
         Protection::DhOnly => "without forward secrecy",
@@ -311,6 +335,31 @@ mod tests {
 
     fn id(text: &str) -> InstallationId {
         InstallationId::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_device_cannot_write_into_a_shell() {
+        assert_eq!(typed_device(&id("b5a1f2c0-6d1c-4d0a-9a55-0b1c2d3e4f50")), "b5a1f2c0");
+        assert_eq!(typed_device(&id(";reboot;")), "';reboot;'");
+        assert_eq!(typed_device(&id("a\u{202e}b")), "'a\u{fffd}b'");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_once_a_minute() {
+        let (mut people, now) = (People::default(), Instant::now());
+        let after = |secs| now + Duration::from_secs(secs);
+        assert_eq!(people.unreadable(&key(2), now), Some(0));
+        for _ in 0..5 {
+            assert_eq!(people.unreadable(&key(2), after(1)), None);
+        }
+        assert_eq!(people.unreadable(&key(3), after(1)), Some(0), "of another person");
+        assert_eq!(people.unreadable(&key(2), after(60)), Some(5));
+        assert_eq!(people.unreadable(&key(2), after(61)), None);
+        let mut rng = undertone_support::rng(1);
+        for _ in 0..2 * STRANGERS {
+            people.unreadable(&undertone_crypto::SecretKey::random(&mut rng).public(), after(62));
+        }
+        assert!(people.unreadable.len() <= STRANGERS + 1);
     }
 
     /// Every notice that a person is told, as the line and as the object; keys of JSON are pinned by the tests of the

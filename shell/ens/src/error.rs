@@ -25,6 +25,24 @@ pub enum AnswerFault {
     Length,
 }
 
+impl AnswerFault {
+    /// The environment: whoever runs the endpoint.
+    pub const fn fault(&self) -> FaultClass {
+        FaultClass::Environment
+    }
+
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Address => "ens.answer_address",
+            Self::Hex => "ens.answer_hex",
+            Self::Id => "ens.answer_id",
+            Self::Json => "ens.answer_json",
+            Self::Length => "ens.answer_length",
+        }
+    }
+}
+
 /// Why the endpoint was not reached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -41,6 +59,23 @@ pub enum Unreachable {
     /// No TLS, or a certificate that nobody vouches for.
     #[error("no TLS connection with a trusted certificate")]
     Tls,
+}
+
+impl Unreachable {
+    /// The environment: the endpoint or the way there.
+    pub const fn fault(&self) -> FaultClass {
+        FaultClass::Environment
+    }
+
+    /// Stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Connection => "ens.unreachable_connection",
+            Self::Host => "ens.unreachable_host",
+            Self::Protocol => "ens.unreachable_protocol",
+            Self::Tls => "ens.unreachable_tls",
+        }
+    }
 }
 
 /// Why a question has no answer. It says nothing about the name.
@@ -93,11 +128,7 @@ impl EnsError {
     /// Stable name of the reason.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Answer(AnswerFault::Address) => "ens.answer_address",
-            Self::Answer(AnswerFault::Hex) => "ens.answer_hex",
-            Self::Answer(AnswerFault::Id) => "ens.answer_id",
-            Self::Answer(AnswerFault::Json) => "ens.answer_json",
-            Self::Answer(AnswerFault::Length) => "ens.answer_length",
+            Self::Answer(fault) => fault.code(),
             Self::Behind => "ens.behind",
             Self::Chain { .. } => "ens.chain",
             Self::HttpStatus(_) => "ens.http_status",
@@ -105,10 +136,7 @@ impl EnsError {
             Self::Stopped => "ens.stopped",
             Self::Timeout => "ens.timeout",
             Self::TooLarge => "ens.too_large",
-            Self::Unreachable(Unreachable::Connection) => "ens.unreachable_connection",
-            Self::Unreachable(Unreachable::Host) => "ens.unreachable_host",
-            Self::Unreachable(Unreachable::Protocol) => "ens.unreachable_protocol",
-            Self::Unreachable(Unreachable::Tls) => "ens.unreachable_tls",
+            Self::Unreachable(reason) => reason.code(),
         }
     }
 }

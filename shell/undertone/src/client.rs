@@ -17,7 +17,7 @@ use undertone_payload::MessageId;
 use undertone_runtime::{Environment, Tasks};
 use undertone_store::{Database, SqlTx, Writer};
 use undertone_transport::Flush;
-use undertone_whisper::{Bridge, FlushPolicy, Protocols, Report, WakuMode};
+use undertone_whisper::{Bridge, FlushPolicy, Protocols, RateLimits, Report, WakuMode};
 
 use crate::error::ClientError;
 use crate::limits;
@@ -41,6 +41,10 @@ pub struct ClientConfig {
     pub waku: WakuMode,
     /// Whether its node passes on by one protocol what came by the other.
     pub bridge: Bridge,
+    /// Packets a second that it takes of an address, a peer and a topic of a peer, and says that it takes; none by default.
+    pub packet_limits: RateLimits,
+    /// Bytes a second, the same.
+    pub byte_limits: RateLimits,
     /// How other nodes are found; `None`: only [`ClientConfig::peers`] are known.
     pub discovery: Option<DiscoveryOptions>,
     /// How many peers at most, those of [`ClientConfig::peers`] not counted.
@@ -64,6 +68,8 @@ impl ClientConfig {
             protocols: Protocols::BOTH,
             waku: WakuMode::Bloom,
             bridge: Bridge::On,
+            packet_limits: RateLimits::NONE,
+            byte_limits: RateLimits::NONE,
             discovery: None,
             max_peers: MAX_PEERS,
             light: false,
@@ -139,6 +145,7 @@ impl Client {
         node.protocols = config.protocols;
         node.waku = config.waku;
         node.bridge = config.bridge;
+        (node.packet_limits, node.byte_limits) = (config.packet_limits, config.byte_limits);
         node.flush = match config.flush {
             Flush::Blended => FlushPolicy::Blended,
             Flush::Fast => FlushPolicy::Fast,
@@ -186,7 +193,7 @@ impl Client {
         self.node.add_peer(enode);
     }
 
-    /// Changes when messages leave, from the next one on: mixed with others, or as the client was opened.
+    /// Changes when messages leave, from the next one on: mixed with others, or at once.
     pub fn set_flush(&self, flush: Flush) {
         self.blended.store(flush == Flush::Blended, Ordering::Relaxed);
     }

@@ -10,7 +10,7 @@ use undertone_devp2p::discv4::Network;
 use undertone_devp2p::dnsdisc::Link;
 use undertone_devp2p::enr::Record;
 use undertone_nat::NatMode;
-use undertone_whisper::{Bridge, Protocols, WakuMode};
+use undertone_whisper::{Bridge, Protocols, RateLimits, WakuMode};
 
 use super::{duration, pow};
 
@@ -75,6 +75,18 @@ pub(crate) struct CarrierArgs {
           num_args = 0..=1, require_equals = true, default_missing_value = "true",
           hide_possible_values = true, hide_default_value = true, help_heading = CARRIERS)]
     pub(crate) bridge: bool,
+    /// Packets a second that are taken from one address, one peer, and one peer on one topic; 0 is any number
+    /// [default: 0,0,0; for a relay that everybody may reach: 20,10,0]
+    #[arg(long = "ratelimit.packets", value_name = "IP,PEER,TOPIC", value_parser = rates, default_value = "0,0,0",
+          hide_default_value = true, help_heading = CARRIERS)]
+    pub(crate) packets: RateLimits,
+    /// Bytes a second, the same [default: 0,0,0; for a relay that everybody may reach: 2097152,1048576,0]
+    ///
+    /// Peers are told both, and whoever gives more is read later; --peer and --trusted are free of them. Off by default,
+    /// as in the other nodes of the network: a limit that is too low slows honest relays, whose traffic comes in bursts.
+    #[arg(long = "ratelimit.bytes", value_name = "IP,PEER,TOPIC", value_parser = rates, default_value = "0,0,0",
+          hide_default_value = true, help_heading = CARRIERS)]
+    pub(crate) bytes: RateLimits,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -290,6 +302,15 @@ fn network(text: &str) -> Result<Network, String> {
     text.parse().map_err(|error: undertone_devp2p::discv4::ParseNetworkError| error.to_string())
 }
 
+/// Three numbers with commas between them.
+fn rates(text: &str) -> Result<RateLimits, String> {
+    let numbers: Option<Vec<u64>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    match numbers.as_deref() {
+        Some(&[ip, peer, topic]) => Ok(RateLimits { ip, peer, topic }),
+        _ => Err("expected three numbers with commas between them: IP,PEER,TOPIC".to_owned()),
+    }
+}
+
 /// `IP:PORT`, or `:PORT` for every address.
 fn listen(text: &str) -> Result<SocketAddr, String> {
     let port = |port: &str| port.parse().ok().map(|port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
@@ -300,6 +321,14 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_three_numbers() {
+        assert_eq!(rates("20,10, 0"), Ok(RateLimits { ip: 20, peer: 10, topic: 0 }));
+        for text in ["", "1", "1,2", "1,2,3,4", "1,2,-3", "a,b,c", "1,,3"] {
+            assert!(rates(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn an_address_to_listen_on_may_leave_the_ip_out() {

@@ -17,7 +17,7 @@ use undertone_devp2p::Enode;
 use undertone_messenger::MessageState;
 use undertone_node::Node;
 use undertone_payload::MessageId;
-use undertone_runtime::Tasks;
+use undertone_runtime::{Tasks, private_dir};
 
 use super::{NodeRequest, PeerList, Reply, Request, SOCKET, SendRequest, WorkRequest};
 use crate::Usage;
@@ -69,6 +69,8 @@ impl Desk {
     pub(crate) fn open(dir: &Path, node: Node, mail: Option<Mail>, tasks: &Tasks) -> Result<()> {
         let path = dir.join(SOCKET);
         let about = || format!("open {}", path.display());
+        // Before the socket: nobody connects between its making and its becoming private.
+        private_dir(dir).with_context(about)?;
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error).with_context(about);

@@ -45,7 +45,7 @@ pub(crate) struct WorkRequest {
 }
 
 /// Asks to send a message.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct SendRequest {
     /// Address of the account that is meant.
@@ -57,6 +57,17 @@ pub(crate) struct SendRequest {
     pub(crate) peers: Vec<String>,
     pub(crate) wait: Wait,
     pub(crate) timeout_ms: u64,
+}
+
+impl std::fmt::Debug for SendRequest {
+    /// Not what is said, and not to whom.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SendRequest")
+            .field("account", &self.account)
+            .field("text_bytes", &self.text.len())
+            .field("wait", &self.wait)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Asks about a node, or tells it what to do.
@@ -177,5 +188,27 @@ impl Replies {
         let line =
             line.context("the process that owns the directory has stopped; what was composed stays queued")?;
         serde_json::from_str(&line).context(OTHER_VERSION)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_message() {
+        let request = Request::Send(SendRequest {
+            account: "0x01".to_owned(),
+            to: "bob".to_owned(),
+            text: "meet me at nine".to_owned(),
+            peers: Vec::new(),
+            wait: Wait::Sent,
+            timeout_ms: 1,
+        });
+        let shown = format!("{request:?}");
+        assert!(
+            shown.contains("text_bytes: 15") && !shown.contains("nine") && !shown.contains("bob"),
+            "{shown}"
+        );
     }
 }

@@ -144,7 +144,7 @@ impl DeviceView {
 
     /// Name and beginning of the id, or the latter alone.
     pub(crate) fn called(&self) -> String {
-        let id: String = self.device.chars().take(8).collect();
+        let id: String = crate::output::printable(&self.device).chars().take(8).collect();
         match &self.name {
             Some(name) => format!("{} ({id}…)", crate::output::printable(name)),
             None => format!("{id}…"),

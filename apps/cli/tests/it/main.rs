@@ -9,6 +9,7 @@
 
 mod account;
 mod backup;
+mod clock;
 mod crash;
 mod demo;
 mod devices;

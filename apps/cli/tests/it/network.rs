@@ -227,3 +227,63 @@ fn a_boot_node_makes_and_shows_its_key() {
     running.signal(Signal::INT);
     assert_eq!(running.wait().code(), Some(0));
 }
+
+/// A node says how much it takes; who is told that gives no more, and loses nothing by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_are_announced_and_kept() {
+    use undertone_node::NodeEvent;
+    use undertone_transport::{Command, Event, Flush, Listen, OpenWith, PublicName, Route, Send, SendId};
+
+    // By Waku alone: Whisper's status has no place for bytes.
+    let args = ["--shh=false", "--shh.pow", "0", "--ratelimit.packets", "0,50,0"];
+    let relay = Node::start(&[&args[..], &["--ratelimit.bytes", "0,20000,0"]].concat());
+    let (tasks, env) = (undertone_runtime::Tasks::new(tokio::runtime::Handle::current()), environment());
+    let mut nodes = Vec::new();
+    for seed in [1, 2] {
+        let mut rng = undertone_support::rng(seed);
+        let mut keyring = undertone_crypto::MemoryKeyring::new();
+        let me = keyring.insert(undertone_crypto::SecretKey::random(&mut rng));
+        let mut config = undertone_node::NodeConfig::relay(undertone_devp2p::NodeKey::random(&mut rng));
+        config.peers = vec![relay.enode.parse().unwrap()];
+        config.protocols = undertone_whisper::Protocols::WAKU;
+        let started = undertone_node::Node::start(config, std::sync::Arc::new(keyring), &env, &tasks).await;
+        let (node, mut events) = started.unwrap();
+        while !matches!(events.recv().await, Some(NodeEvent::Peers(1))) {}
+        nodes.push((node, events, me));
+    }
+    let lab = || Route::Public(PublicName::new("lab").unwrap());
+    let (hearer, mut heard, _) = nodes.pop().unwrap();
+    let (giver, _events, me) = nodes.pop().unwrap();
+    hearer.command(Command::Listen(Listen { open_with: OpenWith::ByRoute, route: lab() })).await.unwrap();
+    // The status of the other end may still be under way.
+    let announced = loop {
+        let wishes = giver.peer_wishes().await.unwrap();
+        if let Some(wants) = wishes.into_iter().find_map(|peer| peer.waku) {
+            break wants;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((announced.packet_limits.peer, announced.byte_limits.peer), (50, 20_000));
+
+    // More than two seconds' worth, which may come at once; the rest comes at the pace of the limit.
+    let (begun, mut id, mut count) = (Instant::now(), 0, 0);
+    while count < 6 {
+        assert!(begun.elapsed() < LONG, "{count} of {id} have come");
+        id += 1;
+        let payload = id.to_string().into_bytes().repeat(10_000);
+        let (id, route) = (SendId(id), lab());
+        let send = Send { id, route, to: None, sign_as: me, payload, ephemeral: false, flush: Flush::Fast };
+        giver.command(Command::Send(send)).await.unwrap();
+        let next =
+            async { while !matches!(heard.recv().await, Some(NodeEvent::Transport(Event::Received(_)))) {} };
+        // Where nothing comes, the next one is given all the same.
+        count += u32::from(tokio::time::timeout(Duration::from_millis(250), next).await.is_ok());
+    }
+    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+    let ended = tasks.shutdown(LONG).await;
+    assert!(ended.panicked.is_none(), "{ended:?}");
+}
+
+fn environment() -> undertone_runtime::Environment {
+    undertone_runtime::Environment::system().unwrap()
+}
