@@ -231,7 +231,7 @@ impl Thrower {
             Kind::Late => messages(packet(&[&self.late()?])),
             Kind::Cheap => messages(packet(&[&self.cheap()?])),
             Kind::Mixed => {
-                let mut all = vec![self.good()?, self.bad()?, self.good()?, self.bad()?];
+                let mut all = [self.good()?, self.bad()?, self.good()?, self.bad()?];
                 if self.below(2) == 0 {
                     all.reverse();
                 }
@@ -369,7 +369,7 @@ impl Thrower {
     }
 
     fn bloom(&mut self) -> Vec<u8> {
-        let [one, two] = topics().map(|topic| Bloom::of_listener(topic));
+        let [one, two] = topics().map(Bloom::of_listener);
         let whole =
             [one, two, one.union(&two), Bloom::EMPTY, Bloom::FULL].map(|bloom| bloom.as_bytes().to_vec());
         let any = self.one_of(vec![0, 1, 32, 63, 65, 128]);
@@ -438,8 +438,12 @@ impl Thrower {
                 2 | 3 => number(0),
                 5 => {
                     let [one, two] = topics().map(|topic| string(&topic.as_bytes()[..]));
-                    let lists =
-                        vec![list(&[]), list(&[one.clone()]), list(&[one, two]), list(&[string(&[1; 3])])];
+                    let lists = vec![
+                        list(&[]),
+                        list(std::slice::from_ref(&one)),
+                        list(&[one, two]),
+                        list(&[string(&[1; 3])]),
+                    ];
                     self.one_of(lists)
                 }
                 _ => self.three(),

@@ -237,6 +237,9 @@ impl Whisper {
 
 /// Whether an envelope is there twice.
 fn any_twins(fresh: &[Fresh<'_>]) -> bool {
+    if fresh.len() < 2 {
+        return false;
+    }
     let mut hashes: Vec<_> = fresh.iter().map(|fresh| fresh.hash).collect();
     hashes.sort_unstable();
     hashes.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
