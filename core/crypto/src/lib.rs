@@ -22,7 +22,7 @@
 //! # Example
 //! ```
 //! use undertone_crypto::{SecretKey, ecies};
-//! # let mut rng = undertone_support::rng(1);
+//! let mut rng = rand::rng();
 //! let bob = SecretKey::random(&mut rng);
 //! let sealed = ecies::encrypt(&bob.public(), b"for bob", b"", &mut rng);
 //! assert_eq!(ecies::decrypt(&sealed, b"", |point| Some(bob.ecdh(point)))?, b"for bob");
