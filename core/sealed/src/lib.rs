@@ -30,7 +30,7 @@
 //! use undertone_crypto::{Keyring, MemoryKeyring, SecretKey};
 //! use undertone_sealed::{Padding, SealRequest, SealTo, open_symmetric, seal};
 //!
-//! let mut rng = undertone_support::rng(1);
+//! let mut rng = rand::rng();
 //! let mut ring = MemoryKeyring::new();
 //! let alice = ring.insert(SecretKey::random(&mut rng));
 //! let key = Secret::random(&mut rng);
