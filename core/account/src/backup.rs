@@ -113,7 +113,7 @@ impl Backup {
     /// # use undertone_account::ChatKey;
     /// # use undertone_base::Unix;
     /// # use undertone_crypto::SecretKey;
-    /// # let mut rng = undertone_support::rng(1);
+    /// let mut rng = rand::rng();
     /// # let key = ChatKey::new(SecretKey::random(&mut rng));
     /// let backup = Backup { key, made_at: Unix::from_secs(1), content: b"chats".to_vec().into() };
     /// // Far too cheap for anything but an example.

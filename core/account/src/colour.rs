@@ -153,7 +153,7 @@ impl ColourRing {
 ///
 /// ```
 /// use undertone_account::colour_id;
-/// let key = undertone_crypto::SecretKey::random(&mut undertone_support::rng(1)).public();
+/// let key = undertone_crypto::SecretKey::random(&mut rand::rng()).public();
 /// assert!(colour_id(&key) < 11);
 /// ```
 pub fn colour_id(key: &PublicKey) -> u8 {

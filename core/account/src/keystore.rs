@@ -35,7 +35,7 @@ pub use kdf::ScryptParams;
 /// ```
 /// use undertone_account::keystore::{self, KeyFile, ScryptParams};
 /// use undertone_crypto::SecretKey;
-/// let mut rng = undertone_support::rng(1);
+/// let mut rng = rand::rng();
 /// let key = SecretKey::random(&mut rng);
 /// // Far too cheap for anything but an example.
 /// let text = keystore::seal(&key, None, "correct horse", ScryptParams::new(1024, 8, 1)?, &mut rng);

@@ -37,7 +37,7 @@
 //! use undertone_account::{ChatKey, ExtendedKey, KeyUid, Language, Mnemonic, WordCount};
 //! use undertone_account::{key_text, three_word_name};
 //!
-//! let mut rng = undertone_support::rng(7);
+//! let mut rng = rand::rng();
 //! let phrase = Mnemonic::generate(WordCount::Twelve, Language::English, &mut rng);
 //! let master = ExtendedKey::master(&phrase.seed(""))?;
 //! let me = ChatKey::derive(&master)?;

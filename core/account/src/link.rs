@@ -141,7 +141,7 @@ impl fmt::Display for Link {
 ///
 /// ```
 /// use undertone_account::link::{self, Link, Who};
-/// let key = undertone_crypto::SecretKey::random(&mut undertone_support::rng(1)).public();
+/// let key = undertone_crypto::SecretKey::random(&mut rand::rng()).public();
 /// assert_eq!(link::profile(&key), format!("https://join.status.im/u/{key}"));
 /// assert_eq!(Link::parse(&link::profile(&key)), Ok(Link::Profile(Who::Key(key))));
 /// ```
@@ -153,7 +153,7 @@ pub fn profile(key: &PublicKey) -> String {
 ///
 /// ```
 /// use undertone_account::link::{self, Link, Who};
-/// let key = undertone_crypto::SecretKey::random(&mut undertone_support::rng(1)).public();
+/// let key = undertone_crypto::SecretKey::random(&mut rand::rng()).public();
 /// assert!(link::short_profile(&key).starts_with("https://status.app/u#zQ3sh"));
 /// assert_eq!(Link::parse(&link::short_profile(&key)), Ok(Link::Profile(Who::Key(key))));
 /// ```

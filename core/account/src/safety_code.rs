@@ -23,7 +23,7 @@ use undertone_crypto::kdf::pbkdf2_sha512;
 /// ```
 /// use undertone_account::SafetyCode;
 /// use undertone_crypto::SecretKey;
-/// let mut rng = undertone_support::rng(1);
+/// let mut rng = rand::rng();
 /// let (alice, bob) = (SecretKey::random(&mut rng).public(), SecretKey::random(&mut rng).public());
 /// let here = SafetyCode::of(&alice, &bob);
 /// let there = SafetyCode::of(&bob, &alice);

@@ -114,7 +114,7 @@ impl GroupInvite {
     ///
     /// ```
     /// use undertone_account::link::{GroupInvite, Link};
-    /// let admin = undertone_crypto::SecretKey::random(&mut undertone_support::rng(1)).public();
+    /// let admin = undertone_crypto::SecretKey::random(&mut rand::rng()).public();
     /// let id = format!("8e1a2a0c-5c43-4a7e-9c4f-3f2b8a6f1d10-{admin}");
     /// let invite = GroupInvite::new(admin, &id, "Chess & tea")?;
     /// let shared = Link::Group(invite.clone()).to_string();
