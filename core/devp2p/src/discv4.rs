@@ -33,7 +33,7 @@
 //! use undertone_devp2p::NodeKey;
 //! use undertone_devp2p::discv4::{Config, Discovery, Event, Input};
 //! use undertone_devp2p::enr::{Entries, LocalRecord};
-//! # let mut rng = undertone_support::rng(1);
+//! let mut rng = rand::rng();
 //! # let mut now = Now { unix: undertone_base::Unix::from_secs(1_780_000_000), ..Now::default() };
 //! let mut node = |port: u16, boot| {
 //!     let entries = Entries::default().with_ip("127.0.0.1".parse().unwrap()).with_udp(port).with_tcp(port);
@@ -42,7 +42,7 @@
 //! };
 //! let mut boot = node(30301, vec![]);
 //! let mut fresh = node(30302, vec![boot.record().to_enode()]);
-//! # let mut rng = undertone_support::rng(2);
+//! let mut rng = rand::rng();
 //! let mut found = Vec::new();
 //! for _ in 0..50 {
 //!     for (from, at) in [(30301, 0), (30302, 1)] {

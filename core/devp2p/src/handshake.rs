@@ -13,7 +13,7 @@
 //! ```
 //! use undertone_devp2p::NodeKey;
 //! use undertone_devp2p::handshake::{Initiator, Recipient, Step};
-//! # let mut rng = undertone_support::rng(1);
+//! let mut rng = rand::rng();
 //! let (alice, bob) = (NodeKey::random(&mut rng), NodeKey::random(&mut rng));
 //! let (waiting, auth) = Initiator::start(&alice, bob.public(), &mut rng);
 //! let Step::Done((at_bob, ack), _) = Recipient::new().read(&bob, &auth, &mut rng)? else { unreachable!() };

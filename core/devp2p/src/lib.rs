@@ -40,7 +40,7 @@
 //! # Example
 //! ```
 //! use undertone_devp2p::{Admission, Capability, Config, Event, NodeKey, Offer, Session};
-//! # let mut rng = undertone_support::rng(1);
+//! let mut rng = rand::rng();
 //! # let now = undertone_base::Now::default();
 //! let shh = Offer { capability: Capability::new("shh", 6), length: 128 };
 //! let config = |key| Config::new(key, "example/v1", vec![shh.clone()]);

@@ -32,7 +32,7 @@ pub(crate) const EMPTY_LIST: [u8; 1] = [0xc0];
 ///     client: b"example/v1".to_vec(),
 ///     capabilities: vec![Capability::new("shh", 6)],
 ///     listen_port: 0,
-///     key: NodeKey::random(&mut undertone_support::rng(1)).public(),
+///     key: NodeKey::random(&mut rand::rng()).public(),
 /// };
 /// assert_eq!(Hello::decode(&hello.encode())?, hello);
 /// # Ok::<(), undertone_devp2p::WireError>(())
