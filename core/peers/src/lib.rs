@@ -48,7 +48,7 @@
 //! use std::net::SocketAddr;
 //! use std::time::Duration;
 //! use undertone_peers::{Attempt, Config, DialOutcome, Direction, Ending, Event, Peers, Reach, Source};
-//! # let mut rng = undertone_support::rng(1);
+//! let mut rng = rand::rng();
 //! # let now = undertone_base::Now::default();
 //! # let key = |n| undertone_crypto::SecretKey::from_slice(&[n; 32]).unwrap().public();
 //! # let found = format!("enode://{}@8.8.4.4:30303", &key(2).to_bare_hex()[2..]).parse()?;
