@@ -18,6 +18,9 @@ async fn main() -> Outcome {
 }
 
 /// Answers until the client stops, or somebody presses Ctrl-C.
+///
+/// # Errors
+/// Whatever keeps it from starting.
 pub async fn run(dir: PathBuf, password: String, enode: &str) -> Outcome {
     let _lock = DataDirLock::acquire(&dir)?; // one process owns a data directory
     let (env, accounts) = (Environment::system()?, Accounts::new(&dir));
