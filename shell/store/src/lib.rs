@@ -29,6 +29,9 @@
 //! nothing temporary on disk. SQLCipher's memory security is on: what SQLite frees is wiped (about half as much again on
 //! small reads, 5 µs each).
 //!
+//! Opening compiles the statements of a message and makes the log, so that the first message to somebody waits for its
+//! own rows and one synchronisation of the disk, and for nothing else (row B7). It reads no row of the port.
+//!
 //! # Invariants
 //!
 //! - An input that is refused, or that the store fails, leaves every row as it was.

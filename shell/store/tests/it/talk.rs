@@ -1,6 +1,7 @@
 //! A process with two messengers on two databases is killed in the middle of a transaction of one of them. What is
 //! started on the same files afterwards uses no key again, and has every message that was acknowledged. The schedules
-//! of `undertone-messenger` kill between any two writes, in memory; here it is a sample, with the files.
+//! of `undertone-messenger` kill between any two writes, in memory; here it is a sample of either side's, with the
+//! files, and every one of them in the soak.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "helpers of a test")]
 
 use std::collections::{BTreeSet, VecDeque};
@@ -22,6 +23,7 @@ use crate::common::{Place, secret};
 
 const DIRECTORY: &str = "UNDERTONE_TEST_TALK_DIRECTORY";
 const WRITE: &str = "UNDERTONE_TEST_TALK_WRITE";
+const SIDE: &str = "UNDERTONE_TEST_TALK_SIDE";
 const ALICE: usize = 0;
 const BOB: usize = 1;
 
@@ -222,50 +224,73 @@ fn child_talks_until_it_dies() {
     place.root = dir.into();
     let mut two = Two::open(&place, 0, true);
     two.start();
-    two.sides[ALICE].left = std::env::var(WRITE).unwrap().parse().unwrap();
+    let number = |name| std::env::var(name).unwrap().parse::<usize>().unwrap();
+    two.sides[number(SIDE)].left = number(WRITE);
     two.talk();
 }
 
 #[test]
 fn a_talk_goes_on_after_a_death_in_the_middle_of_a_transaction() {
-    for write in [0, 3, 7, 12, 20, 31, 45, 60] {
-        let place = Place::new();
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "talk::child_talks_until_it_dies", "--nocapture"])
-            .env(DIRECTORY, &place.root)
-            .env(WRITE, write.to_string())
-            .stderr(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(!output.status.success(), "it dies before write {write}");
-        let text = String::from_utf8(output.stdout).unwrap();
-        let (mut sent, mut delivered) = (Vec::new(), BTreeSet::<(usize, String)>::new());
-        for line in text.lines() {
-            match line.split(' ').collect::<Vec<_>>()[..] {
-                ["sent", _, payload] => sent.push(unhex(payload)),
-                ["delivered", at, id] => drop(delivered.insert((at.parse().unwrap(), id.to_owned()))),
-                _ => {}
-            }
+    if std::env::var_os("UNDERTONE_SOAK").is_some() {
+        for side in [ALICE, BOB] {
+            let deaths = (0..).take_while(|write| dies_and_goes_on(side, *write)).count();
+            assert!(deaths > 60, "{deaths} writes of {side}");
         }
-        let mut two = Two::open(&place, 1, false);
-        for (by, id) in &delivered {
-            let there = two.messages(1 - by);
-            assert_eq!(there.iter().filter(|(of, _)| of == id).count(), 1, "acknowledged and lost: {write}");
-        }
-        two.start();
-        two.talk();
-        let (at_alice, at_bob) = (two.messages(ALICE), two.messages(BOB));
-        assert_eq!(at_alice.len(), at_bob.len(), "{write}");
-        for (id, state) in at_alice.iter().chain(&at_bob) {
-            assert!(matches!(state, MessageState::Delivered | MessageState::Received), "{id}: {state:?}");
-        }
-        sent.extend(two.sent);
-        let (mut payloads, mut headers) = (BTreeSet::new(), BTreeSet::new());
-        for payload in sent.iter().filter(|payload| payloads.insert(*payload)) {
-            for header in ratchet_headers(payload) {
-                assert!(headers.insert(header), "a message key was used twice: {write}");
-            }
-        }
-        assert!(headers.len() > 10);
+        return;
     }
+    for (side, write) in
+        [0, 3, 7, 12, 20, 31, 45, 60].map(|n| (ALICE, n)).into_iter().chain([(BOB, 5), (BOB, 38)])
+    {
+        assert!(dies_and_goes_on(side, write), "it dies before write {write} of {side}");
+    }
+}
+
+/// Whether the process died at all: false when the side has fewer writes.
+fn dies_and_goes_on(side: usize, write: usize) -> bool {
+    let place = Place::new();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "talk::child_talks_until_it_dies", "--nocapture"])
+        .env(DIRECTORY, &place.root)
+        .env(SIDE, side.to_string())
+        .env(WRITE, write.to_string())
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
+    if output.status.success() {
+        return false;
+    }
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (mut sent, mut delivered) = (Vec::new(), BTreeSet::<(usize, String)>::new());
+    for line in text.lines() {
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["sent", _, payload] => sent.push(unhex(payload)),
+            ["delivered", at, id] => drop(delivered.insert((at.parse().unwrap(), id.to_owned()))),
+            _ => {}
+        }
+    }
+    let mut two = Two::open(&place, 1, false);
+    for (by, id) in &delivered {
+        let there = two.messages(1 - by);
+        assert_eq!(
+            there.iter().filter(|(of, _)| of == id).count(),
+            1,
+            "acknowledged and lost: {side} {write}"
+        );
+    }
+    two.start();
+    two.talk();
+    let (at_alice, at_bob) = (two.messages(ALICE), two.messages(BOB));
+    assert_eq!(at_alice.len(), at_bob.len(), "{side} {write}");
+    for (id, state) in at_alice.iter().chain(&at_bob) {
+        assert!(matches!(state, MessageState::Delivered | MessageState::Received), "{id}: {state:?}");
+    }
+    sent.extend(two.sent);
+    let (mut payloads, mut headers) = (BTreeSet::new(), BTreeSet::new());
+    for payload in sent.iter().filter(|payload| payloads.insert(*payload)) {
+        for header in ratchet_headers(payload) {
+            assert!(headers.insert(header), "a message key was used twice: {side} {write}");
+        }
+    }
+    assert!(headers.len() > 10);
+    true
 }
