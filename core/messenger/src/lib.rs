@@ -68,7 +68,7 @@
 //! use undertone_messenger::store::MemoryStore;
 //! use undertone_messenger::{ChatId, Command, Effect, Input, MessageState, Messenger, Notice};
 //!
-//! let mut rng = undertone_support::rng(1);
+//! let mut rng = rand::rng();
 //! let now = Now { unix: Unix::from_secs(1_600_000_000), ..Now::default() };
 //! let bob = SecretKey::random(&mut rng).public();
 //! let mut keyring = MemoryKeyring::new();
