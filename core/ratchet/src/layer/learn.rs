@@ -55,7 +55,7 @@ pub(super) struct Writer<'a> {
 
 impl Writer<'_> {
     /// Whether what a bundle says of a device is the word of that device itself.
-    fn is(&self, identity: &RemoteIdentity, installation: &InstallationId) -> bool {
+    pub(super) fn is(&self, identity: &RemoteIdentity, installation: &InstallationId) -> bool {
         self.identity == identity && self.installation == Some(installation)
     }
 }

@@ -101,8 +101,9 @@ impl Encryption {
             return Ok(opened(payload, Kind::Public, Protection::None, installation, bundles));
         }
         let entry = self.entry(&message, &sender)?;
+        let latest = self.is_latest(&tables, writer, &bundles)?;
         let mut receiver =
-            Receiver { layer: self, sender, keyring: cx.keyring, now: cx.now.unix, replaced: false };
+            Receiver { layer: self, sender, keyring: cx.keyring, now: cx.now.unix, latest, replaced: false };
         let (payload, protection) = receiver.open(&mut tables, installation.as_ref(), entry, cx.rng)?;
         if protection != Protection::Pfs {
             self.hear(&mut tables, &sender, installation.as_ref(), cx.now.unix)?;
@@ -117,6 +118,21 @@ impl Encryption {
             Protection::DhOnly | Protection::None => Kind::DhOnly,
         };
         Ok(Opened { negotiated, replaced, ..opened(payload, kind, protection, installation, bundles) })
+    }
+
+    /// Whether the writing device says of itself what is as late as anything that we have heard of it.
+    fn is_latest<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &Tables<'_, S>,
+        writer: Writer<'_>,
+        bundles: &Bundles,
+    ) -> Result<bool, OpenError> {
+        let Some(installation) = writer.installation else { return Ok(false) };
+        let Some(device) = tables.device(&self.own, writer.identity, installation)? else { return Ok(false) };
+        Ok(bundles.verified.iter().any(|bundle| {
+            bundle.timestamp() >= device.timestamp
+                && bundle.entries().iter().any(|entry| writer.is(bundle.identity(), &entry.installation))
+        }))
     }
 
     /// The ciphertext for this device, or the one for all.
@@ -181,6 +197,7 @@ struct Receiver<'a> {
     sender: RemoteIdentity,
     keyring: &'a dyn Keyring,
     now: Unix,
+    latest: bool,
     replaced: bool,
 }
 
@@ -241,7 +258,7 @@ impl Receiver<'_> {
 
     /// In the session that there is; where that fails and the message brings an opening of its own, in a session that
     /// takes its place. Its device has lost the old one then: whoever has a session does not open another on the same
-    /// prekey. A copy of an opening that was used already opens nothing.
+    /// prekey. A copy of an opening that was used already opens nothing, and one that comes late takes no place.
     ///
     /// DEVIATION: the original keeps the old session, so that a device which lost its state cannot be read before our
     /// prekey rotates (`security.md` S10). Pinned by `a_device_that_begins_again_under_its_old_name_is_read`.
@@ -263,6 +280,9 @@ impl Receiver<'_> {
             Err(OpenError::Ratchet(error)) => {
                 if tables.opened_with(&self.layer.own, &self.sender, &other)?.is_some() {
                     return Err(RatchetError::Duplicate.into());
+                }
+                if !self.latest {
+                    return Err(error.into());
                 }
                 let mut session = self.answer(tables, id, opening)?;
                 let (header, ciphertext) = message;

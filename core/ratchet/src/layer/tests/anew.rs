@@ -70,6 +70,24 @@ fn a_device_that_begins_again_under_its_old_name_is_read() {
     assert_eq!(alice.store.len(Table::Session), 1);
 }
 
+/// What the device sent before it lost its state may come after what it sent since.
+#[test]
+fn a_late_opening_of_before_does_not_take_the_place_of_the_new_one() {
+    let (mut alice, mut bob) = acquainted(189);
+    let late = bob.direct(START, &alice.key(), b"from before");
+    let later = START.after(HOUR);
+    let mut anew = lost(&bob, 191);
+    let alices = alice.public(later);
+    anew.open(later, &alice.key(), &alices.bytes).unwrap();
+    let first = anew.direct(later, &alice.key(), b"one");
+    ratchet(&mut alice, later, &bob.key(), &first);
+    assert_eq!(alice.open(later, &bob.key(), &late.bytes), Err(RatchetError::BadMac.into()));
+    let second = anew.direct(later, &alice.key(), b"two");
+    assert!(!ratchet(&mut alice, later, &bob.key(), &second).replaced);
+    let reply = alice.direct(later, &bob.key(), b"welcome");
+    ratchet(&mut anew, later, &alice.key(), &reply);
+}
+
 #[test]
 fn an_opening_that_was_replaced_opens_nothing_any_more() {
     let (mut alice, mut bob) = acquainted(74);

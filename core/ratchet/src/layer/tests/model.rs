@@ -134,7 +134,7 @@ fn all_hit(counts: &Counts, wanted: &[&str]) {
     assert!(missing.is_empty(), "never hit: {missing:?}");
 }
 
-const STEPS: [&str; 24] = [
+const STEPS: [&str; 25] = [
     "step: send",
     "step: send to own devices",
     "step: both begin at once",
@@ -144,6 +144,7 @@ const STEPS: [&str; 24] = [
     "step: duplicate",
     "step: rotate prekeys",
     "step: lose state",
+    "step: lose state under the old name",
     "step: restore a backup",
     "step: new device",
     "step: disable and enable",

@@ -466,6 +466,13 @@ impl World {
     fn lose_state(&mut self) {
         let (person, device) = self.forgetful();
         let life = self.next_life();
+        // As the original does when its database is gone; ours never goes by a name that it had.
+        if below(&mut self.rng, 4) == 0 {
+            let name = self.people[person].devices[device].layer.installation().clone();
+            self.people[person].devices[device] = self.people[person].named_device(life, name);
+            count(&mut self.counts, "step: lose state under the old name");
+            return;
+        }
         self.people[person].devices[device] = self.people[person].new_device(life, &mut self.rng);
         count(&mut self.counts, "step: lose state");
     }
@@ -600,6 +607,7 @@ impl World {
 
     /// One device writes to another; gives the session, whose opening is no longer repeated.
     fn talk(&mut self, from: (usize, usize), to: (usize, usize)) -> Option<Vec<u8>> {
+        self.now = self.now.after(Duration::from_millis(1));
         let sealed = self.send_from(from, to.0);
         let name = self.people[to.0].devices[to.1].layer.installation().as_str().to_owned();
         let mut opened = None;
