@@ -18,7 +18,6 @@ async fn main() -> Outcome {
 }
 
 /// Answers until the client stops, or somebody presses Ctrl-C.
-///
 /// # Errors
 /// Whatever keeps it from starting.
 pub async fn run(dir: PathBuf, password: String, enode: &str) -> Outcome {

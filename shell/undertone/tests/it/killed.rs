@@ -140,6 +140,10 @@ async fn a_killed_receiver_has_whatever_the_sender_calls_delivered() {
     let mut rng = undertone_support::rng(410);
     let mut sender = Person::open(PARENT, &dir.path().join("parent"), &[relay.enode()]).await;
     let to = chat(key(CHILD).public());
+    // Of a stranger no more is kept than a request may hold.
+    let receiver = Person::open(CHILD, &home, &[]).await;
+    receiver.client.add_contact(sender.me(), None).await.unwrap();
+    receiver.stop().await;
     let mut sent = 0;
     for life in 0..LIVES {
         let mut receiver = Life::begin("receive", &home, &relay, life);
