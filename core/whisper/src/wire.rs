@@ -150,8 +150,12 @@ impl PacketFault {
         let (severity, reason) = match self {
             Self::Options(fault) => return fault.fault(),
             Self::Silent => (Severity::Mild, READ_TIMEOUT),
-            Self::TwoLight | Self::Version { .. } => (Severity::Mild, SUBPROTOCOL_ERROR),
-            Self::Flood | Self::Oversized { .. } | Self::Unwanted => (Severity::Serious, SUBPROTOCOL_ERROR),
+            // An honest geth puts its whole pool into its first packet, and a change of its wishes before its Status
+            // when somebody sets them at that moment (`whisper.md` 5.2): the link ends, and it may come again.
+            Self::BeforeStatus(_) | Self::Oversized { .. } | Self::TwoLight | Self::Version { .. } => {
+                (Severity::Mild, SUBPROTOCOL_ERROR)
+            }
+            Self::Flood | Self::Unwanted => (Severity::Serious, SUBPROTOCOL_ERROR),
             _ => (Severity::Fatal, SUBPROTOCOL_ERROR),
         };
         FaultClass::Peer(PeerFault { severity, disconnect: Some(reason) })

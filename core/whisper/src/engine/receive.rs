@@ -189,7 +189,10 @@ impl Whisper {
         if let Some((_, protocol)) = from {
             let pow = work.geth(lived);
             if !self.wishes.min_pow.any(now.mono, |min| pow >= min.value()) {
-                return Err(Refusal::LowPow);
+                // What our clock alone makes cheap was dear enough for whoever passed it on.
+                let as_made = work.geth(raw.header.ttl);
+                let by_our_clock = self.wishes.min_pow.any(now.mono, |min| as_made >= min.value());
+                return Err(if by_our_clock { Refusal::Early } else { Refusal::LowPow });
             }
             if !self.wishes.ask_for(now.mono, protocol, raw.header.topic) {
                 return Err(Refusal::Unwanted);

@@ -475,3 +475,22 @@ fn a_clock_that_is_set_back_sends_nobody_the_future() {
     engine.handle(at(2_000), Input::Post(envelope(T0 + 17, 15, b"almost"))).unwrap();
     assert_eq!(relayed(&mut engine, now).len(), 2);
 }
+
+/// The divisor of an envelope of the future is corrected by our clock. An honest peer, whose clock is right, saw none of
+/// it: what only our clock makes cheap is refused, and nobody is dropped for it.
+#[test]
+fn nobody_is_dropped_for_work_that_our_clock_makes_low() {
+    let all: Vec<_> = (0..200u8).map(|n| envelope(T0 + 20, 15, &[n; 600])).collect();
+    // Just enough for those without a single zero bit, had our clock not been five seconds behind.
+    let short = all[0].header().encode_short(all[0].data()).len();
+    let min_pow = Pow::new(0.95 * crate::pow::ratio(0, short, 15)).unwrap();
+    let mut right = Whisper::new(&Config { min_pow, ..open_config() });
+    join(&mut right, at(5_000), 1, &Status::default());
+    let mut behind = right.clone();
+    for one in &all {
+        give(&mut right, at(5_000), 1, &[one]).unwrap();
+    }
+    assert_eq!(right.stats().accepted, 200, "all others take them, and pass them on");
+    let dropped = all.iter().filter(|one| give(&mut behind, at(0), 1, &[one]).is_err()).count();
+    assert_eq!(dropped, 0, "the peer that passed them on is dropped");
+}

@@ -1,5 +1,6 @@
 //! What the originals wrote and how they answered.
 
+use undertone_base::{FaultClass, Severity};
 use undertone_vectors::{Value, hex, hex_n, load};
 
 use super::*;
@@ -386,4 +387,9 @@ fn faults_have_codes_and_reasons() {
         assert!(fault.code().starts_with("packet."));
     }
     assert_eq!(PacketFault::Silent.reason(), 0x0b);
+    // What an honest geth does now and then ends the link and is no ban.
+    for fault in [PacketFault::Oversized { got: 2 << 20 }, PacketFault::BeforeStatus(PacketCode(2))] {
+        let FaultClass::Peer(fault) = fault.fault() else { panic!("{fault:?}") };
+        assert_eq!((fault.severity, fault.disconnect), (Severity::Mild, Some(0x10)));
+    }
 }
