@@ -34,7 +34,8 @@ pub(crate) fn check(root: &Path, packages: &[cargo::Package], faults: &mut Vec<S
 fn third_parties(text: &str, packages: &[cargo::Package], faults: &mut Vec<String>) {
     let named: BTreeSet<&str> = quoted(text).collect();
     let product = packages.iter().filter(|p| PRODUCT.iter().any(|part| p.dir.starts_with(part)));
-    let libraries = product.flat_map(|p| &p.dependencies).filter(|d| !d.ours && d.kind == cargo::Kind::Normal);
+    let libraries =
+        product.flat_map(|p| &p.dependencies).filter(|d| !d.ours && d.kind == cargo::Kind::Normal);
     for name in libraries.map(|d| d.name.as_str()).collect::<BTreeSet<_>>() {
         if !named.contains(name) {
             faults.push(format!("THIRD-PARTY.md does not name `{name}`"));
@@ -245,8 +246,11 @@ mod tests {
     #[test]
     fn a_library_that_is_not_named_is_found() {
         let library = |name: &str, kind| cargo::Dependency { name: name.into(), kind, ours: false };
-        let dependencies =
-            vec![library("named", cargo::Kind::Normal), library("new", cargo::Kind::Normal), library("t", cargo::Kind::Dev)];
+        let dependencies = vec![
+            library("named", cargo::Kind::Normal),
+            library("new", cargo::Kind::Normal),
+            library("t", cargo::Kind::Dev),
+        ];
         let packages = [cargo::Package { dependencies, ..package("core/base") }];
         let mut faults = Vec::new();
         third_parties("| MIT | `named` |", &packages, &mut faults);
