@@ -248,12 +248,27 @@ impl Receiver<'_> {
                 None => {
                     let session = self.answer(tables, &id, entry.x3dh_header.as_ref())?;
                     let step = session.ratchet.open(&header, &entry.payload, rng)?;
+                    self.replaced = self.is_beside_a_live_one(tables, &id)?;
                     self.accept(tables, &id, session, step, tables_add)?
                 }
             },
         };
         self.prefer(tables, &id)?;
         Ok(payload)
+    }
+
+    /// Whether the device that opens this session has been heard in another one that goes on. It opens a second only if
+    /// it lost the first, or if it is not the device: whoever has the identity's key may use the names of its devices.
+    /// The person is told of either; of two that began at once, a late opening is told of as well.
+    fn is_beside_a_live_one<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &Tables<'_, S>,
+        id: &SessionId,
+    ) -> Result<bool, OpenError> {
+        let device = tables.device(&self.layer.own, &self.sender, &id.installation)?;
+        let Some(prekey) = device.and_then(|device| device.heard_on) else { return Ok(false) };
+        let other = tables.session(&SessionId { prekey, ..id.clone() })?;
+        Ok(other.is_some_and(|session| !session.closed))
     }
 
     /// In the session that there is; where that fails and the message brings an opening of its own, in a session that

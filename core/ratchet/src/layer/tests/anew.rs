@@ -183,3 +183,30 @@ fn whoever_answers_nothing_is_silent_until_it_is_heard_of() {
     alice.open(START.after(3 * HOUR), &bob.key(), &answer.bytes).unwrap();
     assert_eq!(silent(&mut alice, &bob, START.after(3 * HOUR)), None);
 }
+
+/// Whoever has stolen Bob's identity takes the name of his device, counts its version up, and opens a session of its own
+/// beside the one that Alice began.
+#[test]
+fn a_session_that_a_known_device_opens_beside_one_that_was_heard_is_told_of() {
+    let (mut alice, mut bob) = acquainted(80);
+    let first = alice.direct(START, &bob.key(), b"hello");
+    bob.open(START, &alice.key(), &first.bytes).unwrap();
+    let reply = bob.direct(START, &alice.key(), b"hello");
+    assert!(!ratchet(&mut alice, START, &bob.key(), &reply).replaced);
+
+    let mut thief = lost(&bob, 81);
+    thief.public(START);
+    let later = START.after(25 * HOUR);
+    thief.open(later, &alice.key(), &alice.public(later).bytes).unwrap();
+    let theirs = thief.direct(later, &alice.key(), b"send money");
+    let opened = ratchet(&mut alice, later, &bob.key(), &theirs);
+    assert!(
+        opened.learned.iter().all(|learned| learned.change == DeviceChange::Rotated),
+        "{:?}",
+        opened.learned
+    );
+    assert!(opened.replaced, "the person is to be told");
+    // It is told of once.
+    let again = thief.direct(later, &alice.key(), b"soon");
+    assert!(!ratchet(&mut alice, later, &bob.key(), &again).replaced);
+}

@@ -259,3 +259,40 @@ fn skipped_keys_of_one_identity_are_bounded_over_all_its_sessions() {
     file(&mut alice, 0, 5000, 500 + MAX_SKIPPED_BEHIND, START);
     assert_eq!([500, 501].map(|n| of_first(&mut alice, n)), [false, true]);
 }
+
+/// `security.md` S4: there is no separator between the version of one device and the name of the next, so that anybody
+/// who has seen a bundle of two devices can move digits, and the signature still verifies.
+#[test]
+fn digits_of_the_next_name_do_not_raise_a_version() {
+    const FIRST: &str = "0aaaaaaa-0000-4000-8000-000000000000";
+    const SECOND: &str = "123bbbbb-0000-4000-8000-000000000000";
+    let (mut alice, bob) = (Party::new(80), Party::new(81));
+    let name = |name: &str| InstallationId::new(name).unwrap();
+    let bundle = |first: PrekeyId, version: u32, now: Now| {
+        let entry = |installation: &str, prekey, version| Entry {
+            installation: name(installation),
+            prekey,
+            version,
+            protocol_version: 1,
+        };
+        let entries = [entry(FIRST, first, version), entry(SECOND, some_prekey(2), 1)];
+        sign(&bob.keyring, bob.layer.own(), entries, nanos(now)).unwrap()
+    };
+    let honest = bundle(some_prekey(1), 1, START);
+    alice.open(START, &bob.key(), &carry(honest.clone())).unwrap();
+
+    // Mallory, who has read Bob's bundle somewhere, sends it in a message of his own.
+    let mallory = Party::new(82);
+    let mut forged = wire::Bundle::decode(honest.as_slice()).unwrap();
+    let second = forged.signed_pre_keys.remove(SECOND).unwrap();
+    forged.signed_pre_keys.insert(SECOND[3..].to_owned(), second);
+    forged.signed_pre_keys.get_mut(FIRST).unwrap().version = 1_123;
+    let _ = alice.open(START, &mallory.key(), &carry(forged.encode_to_vec()));
+
+    assert_eq!(alice.device(&bob.key(), FIRST).unwrap().version, 1, "the version that Bob signed");
+    assert!(alice.device(&bob.key(), &SECOND[3..]).is_none(), "a device that Bob does not have");
+    // Bob's next prekey is taken.
+    let later = START.after(25 * HOUR);
+    alice.open(later, &bob.key(), &carry(bundle(some_prekey(3), 2, later))).unwrap();
+    assert_eq!(alice.device(&bob.key(), FIRST).unwrap().prekey, some_prekey(3));
+}
