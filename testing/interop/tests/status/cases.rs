@@ -6,8 +6,8 @@ use undertone_messenger::{ChatId, MessageState, Notice, Protection, TraceStep};
 use undertone_transport::{PublicName, Route};
 
 use crate::ours::{Case, Person, new_key};
-use crate::theirs::{CHAT_KEY, DEVICE, RESET, RESTART, Theirs};
-use crate::{devices, lost, people, texts};
+use crate::theirs::{CHAT_KEY, RESET, RESTART, Theirs};
+use crate::{lost, people, texts};
 
 /// A case by its name.
 pub(crate) type Named = (&'static str, fn() -> Case);
@@ -31,7 +31,7 @@ pub(crate) const ALL: [Named; 14] = [
 ];
 
 /// Those that change the peer for all others, so that nothing runs beside them; each with the variables that it needs.
-pub(crate) const ALONE: [(Named, &[&str]); 6] = [
+pub(crate) const ALONE: [(Named, &[&str]); 5] = [
     (("pairing", || Box::pin(people::pairing())), &[CHAT_KEY, RESTART]),
     (("their_restart", || Box::pin(people::their_restart())), &[RESTART]),
     (
@@ -45,7 +45,6 @@ pub(crate) const ALONE: [(Named, &[&str]); 6] = [
         }),
         &[RESET],
     ),
-    (("four_devices_of_theirs", || Box::pin(devices::four_devices_of_theirs())), &[RESET, DEVICE]),
 ];
 
 /// A public name that no other run had.

@@ -3,14 +3,12 @@
 //!
 //! Some cases want more: `UNDERTONE_STATUS_RESTART` is a shell command that stops the peer, starts it again on the state
 //! that it has, and ends when it is ready; `UNDERTONE_STATUS_RESET` does the same and takes its state away before it
-//! starts; `UNDERTONE_STATUS_KEY` is the peer's private chat key in hex, under which a device of ours pairs with it;
-//! `UNDERTONE_STATUS_DEVICE` starts more devices under it (`theirs.rs` says how).
+//! starts; `UNDERTONE_STATUS_KEY` is the peer's private chat key in hex, under which a device of ours pairs with it.
 //!
 //! The peer serves all cases, so each brings people and public chats of its own.
 #![expect(clippy::indexing_slicing, reason = "JSON gives null for what is absent, and a case may fail")]
 
 mod cases;
-mod devices;
 mod lost;
 mod ours;
 mod people;

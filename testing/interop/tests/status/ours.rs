@@ -118,12 +118,6 @@ impl Person {
         }
     }
 
-    /// Waits for somebody's message with this text.
-    pub(crate) async fn hears(&mut self, text: &str) -> Result<()> {
-        while self.received_at_last().await?.text != text {}
-        Ok(())
-    }
-
     /// Waits for this state, unless it was reached before.
     pub(crate) async fn reaches_or_is(&mut self, id: MessageId, wanted: MessageState) -> Result<()> {
         match self.client.message(id).await? {

@@ -20,9 +20,6 @@ pub(crate) const CHAT_KEY: &str = "UNDERTONE_STATUS_KEY";
 
 /// A command that stops the peer, takes all that it has kept away, starts it under the same key and ends when it is ready.
 pub(crate) const RESET: &str = "UNDERTONE_STATUS_RESET";
-/// A command that starts, with a number from 2 to 4 behind it, one more device under the peer's key, connected to it, and
-/// prints the address of its JSON-RPC; with `stop` behind it, ends them all.
-pub(crate) const DEVICE: &str = "UNDERTONE_STATUS_DEVICE";
 
 /// It polls its envelopes once a second, and repeats after some seconds.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -64,28 +61,6 @@ impl Theirs {
     /// The same, with nothing kept but its key.
     pub(crate) async fn reset(&self) -> Result<()> {
         self.again(RESET).await
-    }
-
-    /// One more device under its key.
-    pub(crate) async fn one_more(&self, number: u8) -> Result<Self> {
-        let command = format!("{} {number}", std::env::var(DEVICE)?);
-        let output = tokio::task::spawn_blocking(move || {
-            std::process::Command::new("sh").arg("-c").arg(command).stdin(Stdio::null()).output()
-        });
-        let output = output.await??;
-        anyhow::ensure!(output.status.success(), "device {number} does not start");
-        let rpc = String::from_utf8(output.stdout)?.trim().to_owned();
-        let connected = || call(&rpc, "admin_peers", &json!([])).is_ok_and(|peers| !peers[0].is_null());
-        anyhow::ensure!(until_async(DEADLINE, connected).await, "device {number} finds nobody");
-        Ok(Self { rpc, ..self.clone() })
-    }
-
-    /// Ends the others.
-    pub(crate) fn no_more(&self) -> Result<()> {
-        let command = format!("{} stop", std::env::var(DEVICE)?);
-        let done = std::process::Command::new("sh").arg("-c").arg(command).stdin(Stdio::null()).status()?;
-        anyhow::ensure!(done.success(), "the other devices of {:?} do not end", self.key);
-        Ok(())
     }
 
     async fn again(&self, how: &str) -> Result<()> {
