@@ -25,6 +25,7 @@
 //! | name nodes | 128 candidates per source, 2 per /24, 32 per /16; a flood is refused, it flushes nobody |
 //! | name a victim's address | one dial per address in 35 s, whatever the key; after 3 failures the candidate is gone; failed dials are held against nobody |
 //! | look useful | half of the places are protected by usefulness, but a quarter of those that we dialled by age |
+//! | lie about the time | one voice in [`skew`] per /24 or /56, whatever the keys, while it is linked; nothing below three |
 //! | wait for a restart | good peers are remembered, few of one network, and are every other one of the first dials |
 //!
 //! # Inputs, outputs, timers

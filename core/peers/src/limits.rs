@@ -187,7 +187,7 @@ pub const MAX_UNPROVED: usize = MAX_PENDING + MAX_DIALS;
 /// A sample of a clock counts for this time. Our choice.
 pub const SKEW_LIFE: Duration = Duration::from_secs(30 * 60);
 
-/// Peers whose clocks are compared; above it the oldest sample goes. Our choice.
+/// Networks of peers, and peers near by, whose clocks are compared; above it the oldest sample goes. Our choice.
 pub const MAX_SKEW_PEERS: usize = 64;
 
 /// Networks of discovery whose clocks are compared; above it the oldest sample goes. Our choice: fewer than peers,

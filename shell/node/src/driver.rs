@@ -6,17 +6,14 @@ use tokio_util::sync::CancellationToken;
 use undertone_crypto::PublicKey;
 use undertone_devp2p::DisconnectReason;
 use undertone_net::{Net, NetEvent};
-use undertone_peers::skew::{SkewKind, SkewSource};
 use undertone_runtime::{Environment, Pool};
 use undertone_transport::{Command, CommandError, Event, Failure, Progress, Transport};
 use undertone_whisper::wire::PacketCode;
-use undertone_whisper::{
-    Input, Job, JobDone, JobId, PeerId, Protocol, SampleKind, Step, Transmit, WhisperTransport,
-};
+use undertone_whisper::{Input, Job, JobDone, JobId, PeerId, Protocol, Step, Transmit, WhisperTransport};
 
 use crate::clock::ClockWatch;
 use crate::limits;
-use crate::links::{Capabilities, Link, Links};
+use crate::links::{Capabilities, Link, Links, Origin};
 use crate::node::NodeEvent;
 use crate::orders::{Order, PeerWishes};
 use crate::skew::Skew;
@@ -125,13 +122,10 @@ impl Driver {
         }
         let now = self.env.now().mono;
         while let Some(sample) = self.whisper.poll_clock_sample() {
-            if let Some(link) = self.links.get(&sample.peer) {
-                let source = SkewSource::Peer(link.key);
-                let kind = match sample.kind {
-                    SampleKind::Envelope => SkewKind::Envelope,
-                    SampleKind::Text => SkewKind::TimeSyncText,
-                };
-                self.skew.lock().sample(now, source, kind, sample.offset_ms);
+            if let Some(link) = self.links.get(&sample.peer)
+                && let Some(kind) = link.origin.sample(now, sample.kind)
+            {
+                self.skew.lock().sample(now, link.source(), kind, sample.offset_ms);
             }
         }
         self.follow_exemptions();
@@ -249,9 +243,11 @@ impl Driver {
                     return;
                 }
                 let id = whisper_id(peer);
-                self.links.insert(id, Link::new(peer, key, capabilities, exempt));
-                let ip = Some(address.ip().to_canonical());
-                self.handle(Input::Connected(undertone_whisper::Link { peer: id, dialects, ip, exempt }));
+                let ip = address.ip().to_canonical();
+                let origin = Origin { ip, since: now.mono };
+                self.links.insert(id, Link::new(peer, key, origin, capabilities, exempt));
+                let link = undertone_whisper::Link { peer: id, dialects, ip: Some(ip), exempt };
+                self.handle(Input::Connected(link));
                 self.say_peers().await;
             }
             NetEvent::Message { peer, capability, code, payload } => {
@@ -275,6 +271,8 @@ impl Driver {
             }
             NetEvent::Disconnected { peer, .. } => {
                 if self.links.remove(&whisper_id(peer)).is_some() {
+                    let linked = self.links.values().map(|link| (link.key, link.origin.ip));
+                    self.skew.lock().keep_peers(linked);
                     self.handle(Input::Disconnected(whisper_id(peer)));
                     self.say_peers().await;
                 }

@@ -72,6 +72,12 @@ pub mod limits {
     /// How often peers are credited with what they brought. Our choice: seldom enough to cost nothing, often enough
     /// that a good peer is not rotated away.
     pub const CREDIT_EVERY: Duration = Duration::from_secs(2);
+    /// How old a link is before the age of an envelope from it says something of clocks: what comes first is the pool of
+    /// whoever gives it, as old as its life allows. Our choice: ten seconds for the pool, and until a sample of them has
+    /// been taken and looked at.
+    pub const YOUNG_LINK: Duration = Duration::from_secs(10)
+        .saturating_add(undertone_whisper::limits::SAMPLE_WITHIN)
+        .saturating_add(CREDIT_EVERY);
     /// How often discovery is asked for the clocks of others. Our choice: the estimate changes slowly.
     pub const SAMPLE_EVERY: Duration = Duration::from_secs(5);
     /// From here on a clock counts as wrong. The difference at which others refuse what it dates

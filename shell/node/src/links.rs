@@ -1,13 +1,17 @@
 //! The links of a node, and which capability of each carries what.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
+use undertone_base::Mono;
 use undertone_crypto::PublicKey;
 use undertone_devp2p::{Capability, Offer, Shared};
+use undertone_peers::skew::{SkewKind, SkewSource};
 use undertone_whisper::wire::CODES;
-use undertone_whisper::{Dialects, PeerId, Protocol, WakuVersion};
+use undertone_whisper::{Dialects, PeerId, Protocol, SampleKind, WakuVersion};
 
 use crate::config::NodeConfig;
+use crate::limits::YOUNG_LINK;
 
 /// Names of the capabilities.
 const SHH: &str = "shh";
@@ -20,6 +24,8 @@ pub(crate) struct Link {
     pub(crate) peer: undertone_net::PeerId,
     /// Whose it is.
     pub(crate) key: PublicKey,
+    /// Where it comes from, and since when.
+    pub(crate) origin: Origin,
     capabilities: Capabilities,
     /// Whether limits of rates do not bind it.
     pub(crate) exempt: bool,
@@ -27,6 +33,13 @@ pub(crate) struct Link {
     pub(crate) sent: u64,
     /// The packet of envelopes that is under way, by its place among them.
     pub(crate) envelopes: Option<u64>,
+}
+
+/// Where a link comes from, and since when there is one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) ip: IpAddr,
+    pub(crate) since: Mono,
 }
 
 /// Where among the shared capabilities of a link each protocol is.
@@ -62,10 +75,16 @@ impl Link {
     pub(crate) const fn new(
         peer: undertone_net::PeerId,
         key: PublicKey,
+        origin: Origin,
         capabilities: Capabilities,
         exempt: bool,
     ) -> Self {
-        Self { peer, key, capabilities, exempt, sent: 0, envelopes: None }
+        Self { peer, key, origin, capabilities, exempt, sent: 0, envelopes: None }
+    }
+
+    /// Whose clock a sample from this link is about.
+    pub(crate) const fn source(&self) -> SkewSource {
+        SkewSource::Peer { key: self.key, ip: self.origin.ip }
     }
 
     /// The capability by which a protocol goes.
@@ -81,6 +100,17 @@ impl Link {
         [Protocol::Whisper, Protocol::Waku]
             .into_iter()
             .find(|protocol| self.capability(*protocol) == Some(capability))
+    }
+}
+
+impl Origin {
+    /// As what a sample of the peer's clock counts, if it does. The first bundle of a link is the giver's pool: how old
+    /// that is says nothing of clocks. A refusal is about what we have just sent.
+    pub(crate) fn sample(self, now: Mono, kind: SampleKind) -> Option<SkewKind> {
+        match kind {
+            SampleKind::Envelope => (now.since(self.since) >= YOUNG_LINK).then_some(SkewKind::Envelope),
+            SampleKind::Text => Some(SkewKind::TimeSyncText),
+        }
     }
 }
 
@@ -107,6 +137,8 @@ impl Capabilities {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use undertone_devp2p::NodeKey;
     use undertone_whisper::Protocols;
 
@@ -129,6 +161,20 @@ mod tests {
         assert_eq!(names(&config(Protocols::BOTH, &[V0])), ["shh/6", "waku/0"]);
         assert_eq!(names(&config(Protocols::WAKU, &[])), [""; 0]);
         assert!(offers(&config(Protocols::BOTH, &[V0, V1])).iter().all(|offer| offer.length == 128));
+    }
+
+    #[test]
+    fn envelopes_of_a_young_link_say_nothing_of_clocks() {
+        let since = Mono::ZERO.after(Duration::from_secs(100));
+        let origin = Origin { ip: [127, 0, 0, 1].into(), since };
+        let sample = |age, kind| origin.sample(since.after(age), kind);
+        // What came last in the first ten seconds came again two later and is looked at another two later.
+        let almost = Duration::from_millis(13_999);
+        for young in [Duration::ZERO, Duration::from_secs(10), almost] {
+            assert_eq!(sample(young, SampleKind::Envelope), None, "{young:?}");
+            assert_eq!(sample(young, SampleKind::Text), Some(SkewKind::TimeSyncText), "{young:?}");
+        }
+        assert_eq!(sample(Duration::from_secs(14), SampleKind::Envelope), Some(SkewKind::Envelope));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A person whose clock is wrong is told so, by peers that refuse what they send for its time.
+//! A person whose clock is wrong is told so, by peers that refuse what they send for its time, while they are there.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,9 +46,14 @@ async fn notice_of(seed: u64, relays: usize, seconds: i64) -> Option<ClockNotice
         notice.is_some()
     })
     .await;
-    for actor in others.into_iter().chain([alice]) {
-        actor.stop().await;
+    let sources = || alice.node.health().clock.sources;
+    assert_eq!(sources(), notice.map_or(0, |notice| notice.sources));
+    for relay in others {
+        relay.stop().await;
     }
+    let forgotten = until_async(Duration::from_secs(5), || sources() == 0).await;
+    assert!(forgotten, "whoever is gone has no voice");
+    alice.stop().await;
     notice
 }
 
