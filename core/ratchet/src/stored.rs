@@ -127,7 +127,7 @@ impl OwnPrekey {
     /// [`StoreError::Corrupt`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
         const CORRUPT: StoreError = StoreError::Corrupt("own prekey");
-        let row = stored::OwnPrekey::decode(bytes).map_err(|_| CORRUPT)?;
+        let row = stored::OwnPrekey::decode(wiped(bytes)).map_err(|_| CORRUPT)?;
         let private = secret_key(row.private_key);
         check_format(row.format, CORRUPT)?;
         Ok(Self {
@@ -210,7 +210,7 @@ impl Session {
     /// # Errors
     /// [`StoreError::Corrupt`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        let mut row = stored::Session::decode(bytes).map_err(|_| SESSION)?;
+        let mut row = stored::Session::decode(wiped(bytes)).map_err(|_| SESSION)?;
         let session = read_session(&row);
         wipe_session(&mut row);
         session
@@ -281,7 +281,7 @@ impl FiledKey {
     /// [`StoreError::Corrupt`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
         const CORRUPT: StoreError = StoreError::Corrupt("skipped key");
-        let mut row = stored::Skipped::decode(bytes).map_err(|_| CORRUPT)?;
+        let mut row = stored::Skipped::decode(wiped(bytes)).map_err(|_| CORRUPT)?;
         let key = Secret::from_slice(&row.message_key);
         row.message_key.zeroize();
         check_format(row.format, CORRUPT)?;
@@ -299,6 +299,12 @@ fn check_format(format: u32, corrupt: StoreError) -> Result<(), StoreError> {
 
 fn secret(bytes: &[u8]) -> Result<Secret<32>, StoreError> {
     Secret::from_slice(bytes).ok_or(SESSION)
+}
+
+/// A copy that is wiped, for prost: of a slice it first copies each field into memory of its own, which nobody wipes; of
+/// this it takes parts.
+fn wiped(bytes: &[u8]) -> prost::bytes::Bytes {
+    prost::bytes::Bytes::from_owner(Row::from(bytes.to_vec()))
 }
 
 fn secret_key(mut bytes: Vec<u8>) -> Option<SecretKey> {
