@@ -153,8 +153,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Ok(())
     }
 
-    /// Tells the person what this step did to devices: one of ours is new, or one of somebody that we want to hear of
-    /// lost its place among the three that are written to.
+    /// Tells the person what this step did to devices, whoever's message named them: one of ours is new, one of somebody
+    /// that we want to hear of is new, or lost its place among the three that are written to.
     pub(crate) fn tell_of_devices_written(&mut self) -> Result<(), Fault> {
         let written: BTreeSet<_> = self.tx.written(Table::Device).filter_map(identity_of).collect();
         for identity in written {
@@ -162,8 +162,22 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             if identity == *self.own() {
                 self.tell_of_own_devices()?;
             } else if self.follows(&identity)? {
+                self.tell_who_is_new(&identity)?;
                 self.tell_who_was_pushed_out(&identity)?;
             }
+        }
+        Ok(())
+    }
+
+    /// The first ones are how we got to know somebody; every later one may be a thief's.
+    fn tell_who_is_new(&mut self, identity: &PublicKey) -> Result<(), Fault> {
+        let before = self.messenger.devices(self.tx.below(), identity)?;
+        if before.is_empty() {
+            return Ok(());
+        }
+        let after = self.messenger.devices(&self.tx, identity)?;
+        for new in after.into_iter().filter(|new| !before.iter().any(|old| is(new, old))) {
+            self.notify(Notice::NewDevice { peer: *identity, installation: new.installation });
         }
         Ok(())
     }

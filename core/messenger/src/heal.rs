@@ -37,7 +37,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             return Err(stop(error));
         }
         let learned = self.learn_from(received).map_err(stop)?;
-        self.tell_of_devices(&peer, &learned)?;
+        self.hear_of_devices(&peer, &learned)?;
         let answered = self.admit(&peer)? && self.answer(&peer)?;
         self.notify(Notice::Undecodable { author: peer, why: Undecodable::Security(error.code()) });
         self.lost_session(received, answered)?;
@@ -109,20 +109,11 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Ok(self.put_contact(peer, &ContactRow { shown_pfs: true, ..known.unwrap_or_default() })?)
     }
 
-    /// Tells the person of devices that are new, of somebody whose devices we knew, and of those that begin again.
-    pub(crate) fn tell_of_devices(&mut self, peer: &PublicKey, learned: &[Learned]) -> Result<(), Fault> {
+    /// What follows where devices say themselves that they begin again.
+    pub(crate) fn hear_of_devices(&mut self, peer: &PublicKey, learned: &[Learned]) -> Result<(), Fault> {
         let anew = learned.iter().filter(|l| l.identity == *peer && l.change == DeviceChange::Anew);
         for learned in anew {
             self.begins_again(peer, &learned.installation)?;
-        }
-        let new = |learned: &&Learned| learned.identity == *peer && learned.change == DeviceChange::New;
-        let new: Vec<_> = learned.iter().filter(new).map(|learned| learned.installation.clone()).collect();
-        // The first one is how we got to know it.
-        if new.is_empty() || self.devices_of(peer)? <= new.len() || !self.follows(peer)? {
-            return Ok(());
-        }
-        for installation in new {
-            self.notify(Notice::NewDevice { peer: *peer, installation });
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         if opened.kind != Kind::Public {
             return Err(refuse(code::NOT_A_PUBLIC_MESSAGE)); // M4
         }
-        self.tell_of_devices(owner, &opened.learned)?;
+        self.hear_of_devices(owner, &opened.learned)?;
         let metadata = opened.payload.map_or(0, |payload| payload.len());
         self.admit(owner)?;
         self.bring_forward(owner)?;
@@ -129,7 +129,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         }
         let (bytes, switched_off) = match self.open_sealed(received) {
             Ok(opened) if opened.kind == Kind::Public => {
-                self.tell_of_devices(&received.author, &opened.learned)?;
+                self.hear_of_devices(&received.author, &opened.learned)?;
                 (opened.payload.unwrap_or_default(), None)
             }
             Ok(_) => return Err(refuse(code::NOT_A_PUBLIC_MESSAGE)), // M4
@@ -172,7 +172,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             Ok(opened) => {
                 from.clone_from(&opened.installation);
                 replaced = opened.replaced;
-                self.tell_of_devices(&received.author, &opened.learned)?;
+                self.hear_of_devices(&received.author, &opened.learned)?;
                 match (opened.kind, opened.payload) {
                     (Kind::Ratchet | Kind::DhOnly, Some(payload)) => (payload, protection(opened.protection)),
                     // The sender's devices were the message.

@@ -67,11 +67,6 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         self.with_ratchet(|layer, cx| layer.learn(cx.store, cx.now, &received.author, &received.payload))
     }
 
-    /// How many devices of a person we know.
-    pub(crate) fn devices_of(&mut self, peer: &PublicKey) -> Result<usize, Fault> {
-        Ok(self.with_ratchet(|layer, cx| layer.devices(&*cx.store, peer))?.len())
-    }
-
     /// Erases what is kept only for a time.
     pub(crate) fn erase_outdated(&mut self) -> Result<(), Fault> {
         let now = self.now;

@@ -431,6 +431,26 @@ fn a_new_device_of_a_person_that_first_speaks_in_public_is_announced() {
     }
 }
 
+/// Bob's bundle may come in anybody's message; a device in it that is new is announced before it is written to.
+#[test]
+fn a_new_device_of_a_person_that_a_third_one_names_is_announced() {
+    let (mut alice, bob) = acquainted();
+    let lab = ChatId::Public(PublicName::new("lab").unwrap());
+    alice.command(Command::Open(lab.clone()));
+    let mut second = Side::unopened(0xb2);
+    second.dice = Dice::new(b"second");
+    second.now = alice.now;
+    let code = sends(&second.open())[0].clone();
+    let mut carol = Side::new(0xc3);
+    carol.now = alice.now;
+    carol.command(Command::Open(lab.clone()));
+    let (_, hers) = carol.say(&lab, "look");
+    // Fields of two messages one after the other are one message with both bundles.
+    let payload = [&code.payload[..], &hers.payload].concat();
+    let arrival = Received { payload, ..alice.arrival(carol.key(), &hers) };
+    assert_eq!(new_devices(&alice.receive(arrival)), [bob.key()]);
+}
+
 /// A contact may claim to have lost everything as often as it likes: each time it hears of our devices once, as it would
 /// of an acknowledgement, and what is kept of it does not grow.
 #[test]
