@@ -164,12 +164,17 @@ fn tests_of(text: &str) -> BTreeSet<String> {
     names
 }
 
-/// The names of a line that holds names and commas alone, but for what begins or ends the list.
+/// The names of a line that holds names and commas alone, but for what begins or ends the list; or the name that a line
+/// of a table of cases begins with, in quotes.
 fn cases(line: &str) -> impl Iterator<Item = &str> {
-    let line = line.split_once(": ").map_or(line, |(_, rest)| rest).trim_end_matches([';', ')', '}', ' ']);
+    let quoted = line.trim_start_matches('(').strip_prefix('"').and_then(|rest| rest.split_once("\","));
+    let listed = line.split_once(": ").map(|(_, rest)| rest);
+    let names = quoted.map(|(name, _)| name).or(listed).unwrap_or(line);
+    let names = names.trim_end_matches([';', ')', '}', ' ']);
     let list = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_, ".contains(c);
-    let line = if line.contains(',') && line.chars().all(list) { line } else { "" };
-    line.split(',').map(str::trim).filter(|name| name.contains('_') && !name.contains(' '))
+    let is_list = quoted.is_some() || listed.is_some() && line.ends_with([';', ',']) || names.contains(',');
+    let names = if is_list && names.chars().all(list) { names } else { "" };
+    names.split(',').map(str::trim).filter(|name| name.contains('_') && !name.contains(' '))
 }
 
 /// Every quoted word of core and shell with the form of an error code.
@@ -286,11 +291,13 @@ mod tests {
             cases! {
                 Geth links: we_dial_geth, geth_dials_us,
                 one_more_case);
+                Geth bad: a_single_one;
+            ((\"in_a_table\", || ()), &[]),
             #[derive(Clone)]
             fn neither() {}
         ";
         let names: Vec<_> = tests_of(text).into_iter().collect();
-        assert_eq!(names, ["a_real_test", "geth_dials_us", "we_dial_geth"]);
+        assert_eq!(names, ["a_real_test", "a_single_one", "geth_dials_us", "in_a_table", "we_dial_geth"]);
     }
 
     #[test]
