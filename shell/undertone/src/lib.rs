@@ -83,6 +83,7 @@
 
 mod accounts;
 mod client;
+mod dice;
 mod error;
 mod offline;
 mod people;

@@ -11,6 +11,7 @@ use undertone_messenger::{Command, Effect, Fault, Input, Messenger, Notice};
 use undertone_runtime::Environment;
 use undertone_store::{Database, SqlTx, WriterError};
 
+use crate::dice::Dice;
 use crate::error::ClientError;
 
 /// The account's messages in this thread, with no node: it hears nothing, and what it has to send waits in the store
@@ -62,7 +63,7 @@ impl Offline {
         if !self.begun {
             let (messenger, env) = (&self.messenger, &self.env);
             let start: Result<_, Fault> =
-                self.database.transact(|tx| messenger.open(tx, env.now(), &mut env.rng()));
+                self.database.transact(|tx| messenger.open(tx, env.now(), &mut Dice::new(env.rng())));
             start?;
             self.begun = true;
         }
@@ -78,7 +79,7 @@ impl Offline {
         let (messenger, env) = (&self.messenger, &self.env);
         let step = self
             .database
-            .transact(|tx| messenger.step(tx, env.now(), &mut env.rng(), Input::Command(command)));
+            .transact(|tx| messenger.step(tx, env.now(), &mut Dice::new(env.rng()), Input::Command(command)));
         let notices = step?.into_iter().filter_map(|effect| match effect {
             Effect::Notify(notice) => Some(notice),
             // What is to be sent is in the outbox, and what is to be heard follows from the rows.

@@ -16,6 +16,7 @@ use undertone_store::{Answer, Machine, SqlTx, SubmitError, Writer};
 use undertone_transport::Flush;
 
 use crate::client::ClientEvent;
+use crate::dice::Dice;
 use crate::error::ClientError;
 use crate::limits;
 
@@ -56,7 +57,7 @@ impl Machine for Steps {
         let now = self.env.now();
         // A generator keeps what it has just given, and from its state all that it ever gave follows: one that lived on
         // would hold the keys that the ratchet has long wiped. The store's thread wipes its stack after each batch.
-        let rng = &mut self.env.rng();
+        let rng = &mut Dice::new(self.env.rng());
         match input {
             StepInput::Open => self.messenger.open(tx, now, rng),
             StepInput::Step(input) => self.messenger.step(tx, now, rng, *input),
