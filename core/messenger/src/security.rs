@@ -10,7 +10,7 @@ use undertone_ratchet::{
 };
 use undertone_transport::{NegotiatedSecret, Received, Route};
 
-use crate::chat::{ChatId, OpenedBy};
+use crate::chat::ChatId;
 use crate::fault::Fault;
 use crate::io::{Pfs, Protection};
 use crate::limits::{MAX_PEOPLE, MAX_ROWS, MAX_SKIPPED_OF_STRANGER};
@@ -100,9 +100,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
                 Ok(key) => {
                     if !self.is_seen(&key)? {
                         unseen.insert(identity);
-                    } else if self
-                        .chat(&ChatId::OneToOne(key))?
-                        .is_some_and(|row| row.opened_by == OpenedBy::Stranger)
+                    } else if let Some(row) = self.chat(&ChatId::OneToOne(key))?
+                        && self.is_request(&row)?
                     {
                         self.skip_few(&identity)?;
                     }

@@ -447,6 +447,19 @@ fn a_request_keeps_only_so_many_keys() {
     assert_eq!(bob.rows(Table::Skipped), crate::limits::MAX_SKIPPED_OF_STRANGER);
 }
 
+/// Whom we have added loses nothing, although it was a stranger when it opened the chat.
+#[test]
+fn who_was_added_may_have_as_many_messages_under_way_as_anybody() {
+    let (mut carol, mut bob) = (Side::new(0xc3), Side::new(0xb2));
+    let (_, hello) = carol.say(&ChatId::OneToOne(bob.key()), "hello");
+    bob.hear(carol.key(), &hello);
+    bob.command(Command::AddContact { peer: carol.key(), nickname: None });
+    let code = contact_code(&mut bob);
+    let late = after_many(&carol, &bob, &code, 1_000, b"");
+    bob.receive(sealed(&carol, &bob, late));
+    assert_eq!(bob.rows(Table::Skipped), 1_000);
+}
+
 /// A chat that nobody has accepted is not a disk for its author. What does not fit comes again when it is accepted.
 #[test]
 fn a_request_keeps_only_so_many_messages() {
