@@ -45,7 +45,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             return Err(refuse(code::NOT_A_PUBLIC_MESSAGE));
         }
         self.admit(self.own())?;
-        if self.is_enabled(&from)? {
+        if opened.fresh && self.is_enabled(&from)? {
             self.bring_forward(self.own())?;
         }
         Ok(())

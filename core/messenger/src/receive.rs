@@ -109,7 +109,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         self.hear_of_devices(owner, &opened.learned)?;
         let metadata = opened.payload.map_or(0, |payload| payload.len());
         self.admit(owner)?;
-        self.bring_forward(owner)?;
+        // A copy that anybody kept says nothing of who is there now, and must not show whether something waits.
+        if opened.fresh {
+            self.bring_forward(owner)?;
+        }
         self.notify(Notice::Trace(Box::new(Trace {
             message: None,
             peer: Some(*owner),

@@ -1,12 +1,13 @@
 //! The ratchet layer on the messenger's transaction.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use rand_core::CryptoRng;
 use undertone_base::{Secret, StoreError};
 use undertone_crypto::PublicKey;
 use undertone_ratchet::{
-    self as ratchet, Context, Encryption, Learned, OpenError, Opened, RatchetStore, Row,
+    self as ratchet, Context, Encryption, Erased, Learned, OpenError, Opened, RatchetStore, Row,
 };
 use undertone_transport::{NegotiatedSecret, Received, Route};
 
@@ -14,10 +15,10 @@ use crate::chat::ChatId;
 use crate::fault::Fault;
 use crate::io::{Pfs, Protection};
 use crate::limits::{MAX_PEOPLE, MAX_ROWS, MAX_SKIPPED_OF_STRANGER};
-use crate::rows::{Address, ContactRow, contact_key};
+use crate::rows::{Address, ContactRow, Due, contact_key};
 use crate::staged::Staged;
 use crate::step::Step;
-use crate::store::{Order, StoreTx, Table};
+use crate::store::{Keys, Order, StoreTx, Table, prefix_end};
 
 /// A payload ready for the transport.
 pub(crate) struct SealedPayload {
@@ -67,10 +68,13 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         self.with_ratchet(|layer, cx| layer.learn(cx.store, cx.now, &received.author, &received.payload))
     }
 
-    /// Erases what is kept only for a time.
+    /// Erases what is kept only for a time; what is too much for one step is due again at once.
     pub(crate) fn erase_outdated(&mut self) -> Result<(), Fault> {
         let now = self.now;
-        Ok(self.with_ratchet(|layer, cx| layer.erase_outdated(cx.store, now))?)
+        if self.with_ratchet(|layer, cx| layer.erase_outdated(cx.store, now))? == Erased::Part {
+            self.tx.put(Table::Due, &Due::Erase.key(now.unix), &[])?;
+        }
+        Ok(())
     }
 
     /// The route that we share with a person.
@@ -214,8 +218,17 @@ impl<T: StoreTx> RatchetStore for RatchetTx<'_, T> {
     }
 
     fn scan(&self, table: ratchet::Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
-        let rows = self.0.scan_prefix(table_of(table), prefix, Order::Ascending, MAX_ROWS)?;
-        Ok(rows.into_iter().map(|(key, row)| (key, Row::from(row))).collect())
+        scan_page(self.0, table, prefix, None, MAX_ROWS)
+    }
+
+    fn scan_page(
+        &self,
+        table: ratchet::Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        scan_page(self.0, table, prefix, after, limit)
     }
 }
 
@@ -236,9 +249,34 @@ impl<T: StoreTx> RatchetStore for RatchetView<'_, T> {
     }
 
     fn scan(&self, table: ratchet::Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
-        let rows = self.0.scan_prefix(table_of(table), prefix, Order::Ascending, MAX_ROWS)?;
-        Ok(rows.into_iter().map(|(key, row)| (key, Row::from(row))).collect())
+        scan_page(self.0, table, prefix, None, MAX_ROWS)
     }
+
+    fn scan_page(
+        &self,
+        table: ratchet::Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        scan_page(self.0, table, prefix, after, limit)
+    }
+}
+
+fn scan_page(
+    tx: &impl StoreTx,
+    table: ratchet::Table,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+    let end = prefix_end(prefix);
+    let keys = Keys {
+        from: after.map_or(Bound::Included(prefix), Bound::Excluded),
+        to: end.as_deref().map_or(Bound::Unbounded, Bound::Excluded),
+    };
+    let rows = tx.scan(table_of(table), keys, Order::Ascending, limit)?;
+    Ok(rows.into_iter().map(|(key, row)| (key, Row::from(row))).collect())
 }
 
 const fn table_of(table: ratchet::Table) -> Table {

@@ -80,16 +80,19 @@ impl<S: StoreTx> StoreTx for Staged<'_, S> {
         if own.is_empty() {
             return Ok(rows);
         }
-        let mut merged: BTreeMap<Vec<u8>, Vec<u8>> = rows.into_iter().collect();
+        // What is not handed out is wiped here.
+        let mut merged: BTreeMap<Vec<u8>, Value> =
+            rows.into_iter().map(|(key, value)| (key, Zeroizing::new(value))).collect();
         for ((_, key), value) in own {
             match value {
-                Some(value) => merged.insert(key.clone(), value.to_vec()),
+                Some(value) => merged.insert(key.clone(), value.clone()),
                 None => merged.remove(key),
             };
         }
+        let bytes = |(key, mut value): (Vec<u8>, Value)| (key, std::mem::take(&mut *value));
         Ok(match order {
-            Order::Ascending => merged.into_iter().take(limit).collect(),
-            Order::Descending => merged.into_iter().rev().take(limit).collect(),
+            Order::Ascending => merged.into_iter().take(limit).map(bytes).collect(),
+            Order::Descending => merged.into_iter().rev().take(limit).map(bytes).collect(),
         })
     }
 }

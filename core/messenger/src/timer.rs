@@ -22,6 +22,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         for (key, due) in self.due()? {
             self.tx.delete(Table::Due, &key)?;
             match due {
+                Due::Erase => self.erase_outdated()?,
                 Due::Outbox(id) => self.resend_public(id)?,
                 Due::Pending(key) => {
                     if let Some(pending) = self.pending(&key)? {

@@ -105,7 +105,9 @@ pub use keys::{
     ChainKey, EphemeralKey, EphemeralPublic, LocalIdentity, MessageKey, NegotiatedSecret, PrekeyId,
     PrekeyPrivate, RatchetPair, RatchetPublic, RemoteIdentity, RootKey, SessionKey,
 };
-pub use layer::{Context, DeviceChange, Enabled, Encryption, Kind, Learned, Opened, Protection, Sealed};
+pub use layer::{
+    Context, DeviceChange, Enabled, Encryption, Erased, Kind, Learned, Opened, Protection, Sealed,
+};
 pub use protocol::ProtocolMessage;
 pub use session::{Role, Session, SessionId};
 pub use store::{MemoryRatchetStore, RatchetStore, Row, Table};

@@ -53,6 +53,14 @@ pub const MAX_SKIPPED_BEHIND: u64 = 3000;
 pub const MAX_SKIPPED_PER_IDENTITY: usize = 5000;
 /// How long a skipped key is kept: the retention of mail servers. `security.md` 8.2.
 pub const SKIPPED_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Skipped keys that are read at once to see whether they are outdated. Our choice: some 300 KiB.
+pub const ERASE_PAGE: usize = 1_000;
+/// Skipped keys that one call erases. Our choice: the names of so many rows wait for the end of the call, some 10 MiB; the
+/// rest is left for the next call.
+pub const MAX_ERASED: usize = 50_000;
+/// How old a bundle may be and still tell that its device is there, although a later one is known: the clocks of two
+/// devices differ. Our choice: a transport shows no copy sooner.
+pub const BUNDLE_FRESH: Duration = Duration::from_secs(600);
 /// Former ratchet keys of a peer that a session remembers, so that a late copy of a message is told apart
 /// from a forgery. Our choice.
 pub const MAX_RETIRED_KEYS: usize = 32;

@@ -16,6 +16,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 
 use undertone_base::StoreError;
 use zeroize::Zeroizing;
@@ -100,11 +101,23 @@ pub trait RatchetStore {
     /// [`StoreError`] of the backend.
     fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError>;
 
-    /// All rows whose key begins with `prefix`, ascending by key.
+    /// All rows whose key begins with `prefix`, ascending by key. Asked for what is bounded by [`limits`](crate::limits).
     ///
     /// # Errors
     /// [`StoreError`] of the backend.
     fn scan(&self, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, StoreError>;
+
+    /// The same, at most `limit` rows, and none before the key that follows `after`. `after` begins with `prefix`.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the backend.
+    fn scan_page(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Row)>, StoreError>;
 }
 
 /// A store in memory, for tests and simulators. Compares by content.
@@ -146,6 +159,19 @@ impl RatchetStore for MemoryRatchetStore {
     fn scan(&self, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
         let from = (table, prefix.to_vec());
         let rows = self.0.range(from..).take_while(|((of, key), _)| *of == table && key.starts_with(prefix));
+        Ok(rows.map(|((_, key), row)| (key.clone(), row.clone())).collect())
+    }
+
+    fn scan_page(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        let from = after.map_or(Bound::Included(prefix), Bound::Excluded).map(|key| (table, key.to_vec()));
+        let rows = self.0.range((from, Bound::Unbounded));
+        let rows = rows.take_while(|((of, key), _)| *of == table && key.starts_with(prefix)).take(limit);
         Ok(rows.map(|((_, key), row)| (key.clone(), row.clone())).collect())
     }
 }
@@ -190,6 +216,17 @@ impl<'a, S: RatchetStore + ?Sized> Overlay<'a, S> {
             };
         }
         Ok(rows.into_iter().collect())
+    }
+
+    /// A page of what is below, without the changes.
+    pub(crate) fn page_below(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        self.below.scan_page(table, prefix, after, limit)
     }
 
     /// Writes all changes in the order of tables and keys.

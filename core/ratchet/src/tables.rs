@@ -5,9 +5,10 @@ use undertone_crypto::PublicKey;
 
 use crate::installation::InstallationId;
 use crate::keys::{EphemeralPublic, LocalIdentity, PrekeyId, RemoteIdentity};
+use crate::layer::Erased;
 use crate::limits::{
-    MAX_DEVICES_PER_IDENTITY, MAX_SESSIONS_PER_IDENTITY, MAX_SKIPPED_BEHIND, MAX_SKIPPED_PER_IDENTITY,
-    MAX_SKIPPED_PER_SESSION, PREKEY_KEPT, SKIPPED_KEPT,
+    ERASE_PAGE, MAX_DEVICES_PER_IDENTITY, MAX_ERASED, MAX_SESSIONS_PER_IDENTITY, MAX_SKIPPED_BEHIND,
+    MAX_SKIPPED_PER_IDENTITY, MAX_SKIPPED_PER_SESSION, PREKEY_KEPT, SKIPPED_KEPT,
 };
 use crate::ratchet::{Header, Skipped};
 use crate::session::{Session, SessionId};
@@ -240,18 +241,31 @@ impl<'a, S: RatchetStore + ?Sized> Tables<'a, S> {
         Ok(())
     }
 
-    /// Deletes skipped keys of messages that will not come any more.
+    /// Deletes skipped keys of messages that will not come any more, at most [`MAX_ERASED`]. They are those of all
+    /// peers together, so they are looked at page by page. No other change may come before it.
     pub(crate) fn erase_outdated_skipped(
         &mut self,
         own: &LocalIdentity,
         now: Unix,
-    ) -> Result<(), StoreError> {
-        for (key, row) in self.0.scan(Table::Skipped, &identity(own.public()))? {
-            if FiledKey::from_bytes(row.as_ref())?.filed.after(SKIPPED_KEPT) < now {
-                self.0.delete(Table::Skipped, key);
+    ) -> Result<Erased, StoreError> {
+        let prefix = identity(own.public());
+        let (mut after, mut erased) = (None::<Vec<u8>>, 0_usize);
+        loop {
+            let page = self.0.page_below(Table::Skipped, &prefix, after.as_deref(), ERASE_PAGE)?;
+            for (key, row) in &page {
+                if FiledKey::from_bytes(row.as_ref())?.filed.after(SKIPPED_KEPT) < now {
+                    if erased >= MAX_ERASED {
+                        return Ok(Erased::Part);
+                    }
+                    erased = erased.saturating_add(1);
+                    self.0.delete(Table::Skipped, key.clone());
+                }
+            }
+            match page.into_iter().last() {
+                Some((last, _)) => after = Some(last),
+                None => return Ok(Erased::All),
             }
         }
-        Ok(())
     }
 
     pub(crate) fn is_negotiated(

@@ -68,6 +68,8 @@ pub(crate) fn contact_key(person: &PublicKey) -> [u8; 33] {
 /// What is due at a time: `time (8) || kind (1) || key of the row`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Due {
+    /// What is kept only for a time, as one step does not erase all of it.
+    Erase,
     /// A row of table Outbox.
     Outbox(SendId),
     /// A row of table Pending.
@@ -78,6 +80,7 @@ impl Due {
     pub(crate) fn key(&self, at: Unix) -> Vec<u8> {
         let mut out = at.millis().to_be_bytes().to_vec();
         match self {
+            Self::Erase => out.push(3),
             Self::Outbox(id) => {
                 out.push(1);
                 out.extend_from_slice(&id.0.to_be_bytes());
@@ -104,6 +107,7 @@ impl Due {
                 Some((at, Self::Outbox(SendId(id))))
             }
             [2] => Some((at, Self::Pending(reader.rest().to_vec()))),
+            [3] => reader.finish().ok().map(|()| (at, Self::Erase)),
             _ => None,
         }
     }

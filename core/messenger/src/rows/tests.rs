@@ -190,7 +190,8 @@ fn rows_of_another_format_or_shape_are_corrupt() {
     assert!(DeviceLabel::from_bytes(&[8, 2]).is_err());
     assert!(Due::parse(&[0; 8]).is_err());
     assert!(Due::parse(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 5]).is_err());
-    assert!(Due::parse(&[0, 0, 0, 0, 0, 0, 0, 0, 3]).is_err());
+    assert!(Due::parse(&[0, 0, 0, 0, 0, 0, 0, 0, 3, 0]).is_err());
+    assert!(Due::parse(&[0, 0, 0, 0, 0, 0, 0, 0, 4]).is_err());
 }
 
 proptest! {
@@ -219,7 +220,7 @@ proptest! {
     #[test]
     fn due_rows_come_back(at: u64, id: u64, key in proptest::collection::vec(any::<u8>(), 0..80)) {
         let at = Unix::from_millis(at);
-        for due in [Due::Outbox(SendId(id)), Due::Pending(key)] {
+        for due in [Due::Erase, Due::Outbox(SendId(id)), Due::Pending(key)] {
             prop_assert_eq!(Due::parse(&due.key(at)), Ok((at, due)));
         }
     }

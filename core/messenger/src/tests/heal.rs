@@ -470,3 +470,31 @@ fn a_contact_that_begins_again_and_again_gains_nothing() {
     assert_eq!((alice.rows(Table::Device), alice.rows(Table::Session)), (1, 1));
     assert_eq!((alice.rows(Table::Chat), alice.rows(Table::Contact)), (1, 1));
 }
+
+/// Everybody can open a contact code and seal it anew.
+#[test]
+fn an_old_contact_code_sent_again_neither_dates_a_device_nor_brings_anything_forward() {
+    let (mut alice, mut bob) = (Side::new(0xa1), Side::unopened(0xb2));
+    let old = bob.open();
+    alice.command(Command::Open(ChatId::OneToOne(bob.key())));
+    alice.hear_all(bob.key(), &old);
+    let (_, send) = alice.say(&ChatId::OneToOne(bob.key()), "are you there?");
+    alice.progress(send.id, Progress::Relayed);
+    alice.later(Duration::from_secs(6 * 3_600));
+    for send in sends(&alice.timeout()) {
+        alice.progress(send.id, Progress::Relayed);
+    }
+    alice.later(Duration::from_secs(10));
+    let of_bob = bob.key();
+    let heard = |alice: &Side| alice.messenger.devices(&alice.store, &of_bob).unwrap()[0].last_heard;
+    let (before, brought) =
+        (heard(&alice), |alice: &Side| alice.store.scan(Table::Due, Keys::ALL, Order::Ascending, 9));
+    let due = brought(&alice);
+    alice.hear_all(bob.key(), &old);
+    assert_eq!((heard(&alice), brought(&alice)), (before, due.clone()), "a copy says nothing");
+
+    bob.now = alice.now;
+    let new = bob.open();
+    alice.hear_all(bob.key(), &new);
+    assert!(brought(&alice) != due && heard(&alice) == Some(alice.now.unix), "he has started");
+}

@@ -397,3 +397,27 @@ fn unread_counts_what_others_wrote_until_it_is_read() {
     assert_eq!(unread(&bob), 0);
     assert_eq!(unread(&alice), 1);
 }
+
+/// So many keys that one step does not erase all of them: the next one goes on at once.
+#[test]
+fn outdated_keys_that_are_too_many_for_a_step_are_erased_in_the_next_ones() {
+    use undertone_ratchet::limits::{MAX_ERASED, SKIPPED_KEPT};
+    let (mut alice, mut bob) = acquainted();
+    let chat = ChatId::OneToOne(bob.key());
+    alice.say(&chat, "comes never");
+    let (_, second) = alice.say(&chat, "comes");
+    bob.hear(alice.key(), &second);
+    let rows = bob.store.scan(Table::Skipped, Keys::ALL, Order::Ascending, 9).unwrap();
+    let (_, row) = &rows[0];
+    for n in 0..u32::try_from(MAX_ERASED).unwrap() {
+        let key = [&bob.key().to_compressed()[..], &n.to_be_bytes()].concat();
+        bob.store.put(Table::Skipped, &key, row).unwrap();
+    }
+    bob.later(SKIPPED_KEPT + Duration::from_secs(1));
+    let effects = bob.timeout();
+    assert_eq!(bob.rows(Table::Skipped), 1);
+    assert_eq!(wake(&effects), bob.now.unix, "it goes on at once");
+    let effects = bob.timeout();
+    assert_eq!(bob.rows(Table::Skipped), 0);
+    assert!(wake(&effects) > bob.now.unix);
+}

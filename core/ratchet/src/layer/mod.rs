@@ -70,6 +70,16 @@ pub enum Enabled {
     Yes,
 }
 
+/// How much of what is outdated is gone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use = "what is left has to be erased as well"]
+pub enum Erased {
+    /// All of it.
+    All,
+    /// As much as one call erases ([`limits::MAX_ERASED`](crate::limits::MAX_ERASED)).
+    Part,
+}
+
 impl Encryption {
     /// The layer of an identity on this device.
     ///
@@ -153,7 +163,7 @@ impl Encryption {
     }
 
     /// Erases what is kept only for a time: skipped keys after 30 days, replaced prekeys after 14. Call it
-    /// once a day.
+    /// once a day, and again when it says that something is left.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -161,11 +171,12 @@ impl Encryption {
         &self,
         store: &mut S,
         now: Now,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Erased, StoreError> {
         let mut tables = Tables::new(store);
         tables.erase_outdated_prekeys(&self.own, now.unix)?;
-        tables.erase_outdated_skipped(&self.own, now.unix)?;
-        tables.commit()
+        let erased = tables.erase_outdated_skipped(&self.own, now.unix)?;
+        tables.commit()?;
+        Ok(erased)
     }
 
     fn agreed<S: RatchetStore + ?Sized>(

@@ -8,15 +8,18 @@ use undertone_crypto::{Keyring, PublicKey};
 
 use super::learn::{Bundles, Learned, Writer};
 use super::{Context, Encryption, Protection};
+use crate::bundle::{VerifiedBundle, nanos};
 use crate::dh_only;
 use crate::error::{BundleError, OpenError, RatchetError};
 use crate::installation::{InstallationId, NONE};
 use crate::keys::{EphemeralPublic, PrekeyId, RatchetPublic, RemoteIdentity};
+use crate::limits::BUNDLE_FRESH;
 use crate::proto::wire;
 use crate::protocol::ProtocolMessage;
 use crate::ratchet::{Header, Ratchet, Step};
 use crate::session::{Role, Session, SessionId};
 use crate::store::RatchetStore;
+use crate::stored::Device;
 use crate::tables::Tables;
 use crate::x3dh;
 
@@ -50,6 +53,9 @@ pub struct Opened {
     pub dropped: Vec<BundleError>,
     /// Whether the sending device listens on the negotiated topic: from now on we listen there too.
     pub negotiated: bool,
+    /// Whether its bundle shows that the sending device is there now: it is later than what was known of the device, or a
+    /// few minutes old ([`BUNDLE_FRESH`](crate::limits::BUNDLE_FRESH)). A copy that somebody kept is neither.
+    pub fresh: bool,
     /// Whether it opened a session in the place of one on the same prekey: its device has lost that one, or somebody
     /// who holds the key of its identity goes by its name.
     pub replaced: bool,
@@ -66,6 +72,7 @@ impl fmt::Debug for Opened {
             .field("learned", &self.learned)
             .field("dropped", &self.dropped)
             .field("negotiated", &self.negotiated)
+            .field("fresh", &self.fresh)
             .field("replaced", &self.replaced)
             .finish()
     }
@@ -92,21 +99,28 @@ impl Encryption {
         let installation = InstallationId::new(&message.installation);
         let mut tables = Tables::new(cx.store);
         let writer = Writer { identity: &sender, installation: installation.as_ref() };
+        let known = self.device_of(&tables, writer)?.map(|device| device.timestamp);
         let bundles = self.learn_bundles(&mut tables, &message, writer, cx.now.unix)?;
+        let fresh = is_fresh(&bundles, writer, known, cx.now.unix);
 
         if message.public().is_some() {
-            self.hear(&mut tables, &sender, installation.as_ref(), cx.now.unix)?;
+            if fresh {
+                self.hear(&mut tables, writer, cx.now.unix)?;
+            }
             tables.commit()?;
             let payload = std::mem::take(&mut message.public);
-            return Ok(opened(payload, Kind::Public, Protection::None, installation, bundles));
+            return Ok(Opened {
+                fresh,
+                ..opened(payload, Kind::Public, Protection::None, installation, bundles)
+            });
         }
         let entry = self.entry(&message, &sender)?;
         let latest = self.is_latest(&tables, writer, &bundles)?;
         let mut receiver =
             Receiver { layer: self, sender, keyring: cx.keyring, now: cx.now.unix, latest, replaced: false };
         let (payload, protection) = receiver.open(&mut tables, installation.as_ref(), entry, cx.rng)?;
-        if protection != Protection::Pfs {
-            self.hear(&mut tables, &sender, installation.as_ref(), cx.now.unix)?;
+        if protection != Protection::Pfs && fresh {
+            self.hear(&mut tables, writer, cx.now.unix)?;
         }
         let replaced = receiver.replaced;
         let negotiated = self.negotiate(&mut tables, &sender, installation.as_ref(), &bundles)?;
@@ -117,7 +131,7 @@ impl Encryption {
             Protection::Pfs => Kind::Ratchet,
             Protection::DhOnly | Protection::None => Kind::DhOnly,
         };
-        Ok(Opened { negotiated, replaced, ..opened(payload, kind, protection, installation, bundles) })
+        Ok(Opened { negotiated, fresh, replaced, ..opened(payload, kind, protection, installation, bundles) })
     }
 
     /// Whether the writing device says of itself what is as late as anything that we have heard of it.
@@ -127,12 +141,8 @@ impl Encryption {
         writer: Writer<'_>,
         bundles: &Bundles,
     ) -> Result<bool, OpenError> {
-        let Some(installation) = writer.installation else { return Ok(false) };
-        let Some(device) = tables.device(&self.own, writer.identity, installation)? else { return Ok(false) };
-        Ok(bundles.verified.iter().any(|bundle| {
-            bundle.timestamp() >= device.timestamp
-                && bundle.entries().iter().any(|entry| writer.is(bundle.identity(), &entry.installation))
-        }))
+        let Some(device) = self.device_of(tables, writer)? else { return Ok(false) };
+        Ok(said_by(bundles, writer).any(|timestamp| timestamp >= device.timestamp))
     }
 
     /// The ciphertext for this device, or the one for all.
@@ -160,16 +170,25 @@ impl Encryption {
     fn hear<S: RatchetStore + ?Sized>(
         &self,
         tables: &mut Tables<'_, S>,
-        sender: &RemoteIdentity,
-        installation: Option<&InstallationId>,
+        writer: Writer<'_>,
         now: Unix,
     ) -> Result<(), OpenError> {
-        let Some(installation) = installation else { return Ok(()) };
-        if let Some(mut device) = tables.device(&self.own, sender, installation)? {
+        if let (Some(mut device), Some(installation)) = (self.device_of(tables, writer)?, writer.installation)
+        {
             device.heard = Some(now);
-            tables.put_device(&self.own, sender, installation, &device);
+            tables.put_device(&self.own, writer.identity, installation, &device);
         }
         Ok(())
+    }
+
+    /// What is known of the writing device.
+    fn device_of<S: RatchetStore + ?Sized>(
+        &self,
+        tables: &Tables<'_, S>,
+        writer: Writer<'_>,
+    ) -> Result<Option<Device>, OpenError> {
+        let Some(installation) = writer.installation else { return Ok(None) };
+        Ok(tables.device(&self.own, writer.identity, installation)?)
     }
 
     /// Remembers that the sending device can meet us on the negotiated topic, if it says so. Only for devices
@@ -189,6 +208,21 @@ impl Encryption {
         }
         Ok(listens)
     }
+}
+
+/// The timestamps of the bundles in which the writing device speaks of itself.
+fn said_by<'b>(bundles: &'b Bundles, writer: Writer<'b>) -> impl Iterator<Item = i64> {
+    let of_writer = move |bundle: &&VerifiedBundle| {
+        bundle.entries().iter().any(|entry| writer.is(bundle.identity(), &entry.installation))
+    };
+    bundles.verified.iter().filter(of_writer).map(VerifiedBundle::timestamp)
+}
+
+/// Whether a message is no copy of an old one, where `known` is the latest bundle that was known before.
+fn is_fresh(bundles: &Bundles, writer: Writer<'_>, known: Option<i64>, now: Unix) -> bool {
+    let recent = nanos(now).saturating_sub(i64::try_from(BUNDLE_FRESH.as_nanos()).unwrap_or(i64::MAX));
+    said_by(bundles, writer)
+        .any(|timestamp| timestamp >= recent || known.is_none_or(|known| timestamp > known))
 }
 
 /// Decrypts what one sender sent.
@@ -436,6 +470,7 @@ fn opened(
         learned: bundles.learned,
         dropped: bundles.dropped,
         negotiated: false,
+        fresh: false,
         replaced: false,
     }
 }

@@ -172,7 +172,7 @@ fn the_prekey_rotates_after_a_day_and_its_key_is_erased_two_weeks_later() {
     assert!(late.open(last, &alice.key(), &on_first.bytes).is_ok());
     let too_late = last.after(Duration::from_millis(1));
     assert_eq!(bob.open(too_late, &alice.key(), &on_first.bytes), Err(OpenError::UnknownPrekey));
-    bob.layer.erase_outdated(&mut bob.store, too_late).unwrap();
+    let _ = bob.layer.erase_outdated(&mut bob.store, too_late).unwrap();
     assert_eq!(bob.store.len(Table::OwnPrekey), 1);
 }
 
@@ -382,4 +382,30 @@ fn an_opening_serves_one_session_whatever_the_device_is_called() {
     let refused = bob.open(START, &alice.key(), &renamed.encode_to_vec());
     assert_eq!(refused, Err(crate::RatchetError::Duplicate.into()));
     assert_eq!(bob.store, before);
+}
+
+/// Everybody can seal a public message anew: a copy that comes later says nothing of where its author's device is now.
+#[test]
+fn a_device_is_heard_in_what_it_says_now_and_not_in_a_copy() {
+    let (mut alice, mut bob) = (Party::new(61), Party::new(62));
+    let name = bob.layer.installation().as_str().to_owned();
+    let code = bob.public(START);
+    let at_once = START.after(Duration::from_secs(60));
+    assert!(alice.open(at_once, &bob.key(), &code.bytes).unwrap().fresh);
+    let heard = |alice: &mut Party| alice.device(&bob.key(), &name).unwrap().heard;
+    assert_eq!(heard(&mut alice), Some(at_once.unix));
+    let later = START.after(HOUR);
+    assert!(!alice.open(later, &bob.key(), &code.bytes).unwrap().fresh);
+    assert_eq!(heard(&mut alice), Some(at_once.unix));
+    // The clock of another device of Bob's is ahead; this one is heard all the same.
+    let ahead =
+        bob.bundle(&name, alice.device(&bob.key(), &name).unwrap().prekey, 1, nanos(later.after(HOUR)));
+    alice.open(later, &bob.key(), &carry(ahead)).unwrap();
+    let mut now = bob.clone();
+    let code = now.public(later);
+    assert!(alice.open(later, &bob.key(), &code.bytes).unwrap().fresh);
+    assert_eq!(heard(&mut alice), Some(later.unix));
+    // One that was kept back for a day counts if nothing later is known.
+    let mut carol = Party::new(63);
+    assert!(carol.open(later.after(DAY), &bob.key(), &code.bytes).unwrap().fresh);
 }

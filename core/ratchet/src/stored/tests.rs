@@ -145,9 +145,10 @@ fn contents_do_not_print() {
         learned: Vec::new(),
         dropped: Vec::new(),
         negotiated: false,
+        fresh: false,
         replaced: false,
     };
-    insta::assert_snapshot!(format!("{opened:?}"), @"Opened { payload_bytes: Some(7), kind: Ratchet, protection: Pfs, installation: None, learned: [], dropped: [], negotiated: false, replaced: false }");
+    insta::assert_snapshot!(format!("{opened:?}"), @"Opened { payload_bytes: Some(7), kind: Ratchet, protection: Pfs, installation: None, learned: [], dropped: [], negotiated: false, fresh: false, replaced: false }");
 }
 
 proptest! {

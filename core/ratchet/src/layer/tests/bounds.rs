@@ -123,10 +123,80 @@ fn skipped_keys_are_bounded_and_age() {
     let evicted = first.unwrap();
     assert_eq!(bob.open(START, &alice.key(), &evicted.bytes), Err(crate::RatchetError::Duplicate.into()));
     let month = START.after(30 * DAY);
-    bob.layer.erase_outdated(&mut bob.store, month).unwrap();
+    let _ = bob.layer.erase_outdated(&mut bob.store, month).unwrap();
     assert_eq!(bob.store.len(Table::Skipped), MAX_SKIPPED_PER_SESSION);
-    bob.layer.erase_outdated(&mut bob.store, month.after(Duration::from_millis(1))).unwrap();
+    let _ = bob.layer.erase_outdated(&mut bob.store, month.after(Duration::from_millis(1))).unwrap();
     assert_eq!(bob.store.len(Table::Skipped), 0);
+}
+
+/// All peers together may leave more than fits into memory.
+#[test]
+fn outdated_keys_are_erased_page_by_page_and_none_stays() {
+    use crate::keys::MessageKey;
+    use crate::layer::Erased;
+    use crate::limits::{ERASE_PAGE, MAX_ERASED};
+    use crate::stored::FiledKey;
+
+    let mut alice = Party::new(46);
+    let ratchet = crate::RatchetPublic::from_bytes([2; 33]);
+    let secret = MessageKey::from_secret(undertone_base::Secret::new([1; 32]));
+    let own = alice.key().to_compressed();
+    // The young ones stand between: what is deleted moves no page.
+    let rows = u32::try_from(MAX_ERASED + 2 * ERASE_PAGE).unwrap();
+    for n in 0..rows {
+        let filed = if n % 20 == 0 { START.after(DAY) } else { START };
+        let key = crate::ratchet::Skipped { ratchet, n, key: secret.clone(), seq: u64::from(n) };
+        let at = [&own[..], &n.to_be_bytes()].concat();
+        alice.store.put(Table::Skipped, &at, FiledKey::new(&key, filed.unix).to_bytes().as_ref()).unwrap();
+    }
+    let young = usize::try_from(rows.div_ceil(20)).unwrap();
+    let month = START.after(30 * DAY + Duration::from_millis(1));
+    let mut paged = Paged(alice.store.clone());
+    let outdated = usize::try_from(rows).unwrap() - young;
+    assert!(outdated < MAX_ERASED);
+    assert_eq!(alice.layer.erase_outdated(&mut paged, month), Ok(Erased::All));
+    assert_eq!(paged.0.len(Table::Skipped), young);
+    // A day later all are outdated, more than one call erases.
+    let mut paged = Paged(alice.store.clone());
+    let later = month.after(DAY);
+    assert_eq!(alice.layer.erase_outdated(&mut paged, later), Ok(Erased::Part));
+    assert_eq!(paged.0.len(Table::Skipped), 2 * ERASE_PAGE);
+    assert_eq!(alice.layer.erase_outdated(&mut paged, later), Ok(Erased::All));
+    assert_eq!(paged.0.len(Table::Skipped), 0);
+}
+
+/// Hands out no more than a page of the keys of messages that have not come.
+#[derive(Debug)]
+struct Paged(MemoryRatchetStore);
+
+impl RatchetStore for Paged {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        self.0.get(table, key)
+    }
+
+    fn put(&mut self, table: Table, key: &[u8], row: &[u8]) -> Result<(), StoreError> {
+        self.0.put(table, key, row)
+    }
+
+    fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError> {
+        self.0.delete(table, key)
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        assert_ne!(table, Table::Skipped, "all at once");
+        self.0.scan(table, prefix)
+    }
+
+    fn scan_page(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        assert!(limit <= crate::limits::ERASE_PAGE);
+        self.0.scan_page(table, prefix, after, limit)
+    }
 }
 
 /// Refuses every write.
@@ -148,6 +218,16 @@ impl RatchetStore for Full {
 
     fn scan(&self, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
         self.0.scan(table, prefix)
+    }
+
+    fn scan_page(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        self.0.scan_page(table, prefix, after, limit)
     }
 }
 

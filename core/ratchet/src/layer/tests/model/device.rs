@@ -137,4 +137,14 @@ impl RatchetStore for Watched<'_> {
     fn scan(&self, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
         self.below.scan(table, prefix)
     }
+
+    fn scan_page(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        self.below.scan_page(table, prefix, after, limit)
+    }
 }

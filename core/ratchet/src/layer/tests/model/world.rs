@@ -556,7 +556,7 @@ impl World {
     fn erase_at(&mut self, (person, device): (usize, usize)) {
         let device = &mut self.people[person].devices[device];
         let before = device.store.len(Table::Skipped);
-        device.layer.erase_outdated(&mut device.store, self.now).unwrap();
+        let _ = device.layer.erase_outdated(&mut device.store, self.now).unwrap();
         if device.store.len(Table::Skipped) < before {
             count(&mut self.counts, "bound: SKIPPED_KEPT");
         }
