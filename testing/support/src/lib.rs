@@ -4,11 +4,13 @@
 
 #[cfg(feature = "mangle")]
 pub mod mangle;
+mod port;
 mod replay;
 mod silent;
 
 use std::time::{Duration, Instant};
 
+pub use port::lasting_port;
 pub use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 pub use replay::{Exchange, Replay};

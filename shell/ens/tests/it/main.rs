@@ -24,7 +24,7 @@ use undertone_support::{Exchange, Replay};
 use crate::server::{Server, http};
 
 /// Long enough for a busy machine; where a test waits for it, it is shorter.
-const PATIENT: Duration = Duration::from_secs(30);
+const PATIENT: Duration = Duration::from_secs(120);
 const SHORT: Duration = Duration::from_millis(300);
 
 fn ens(server: &Server, timeout: Duration) -> Ens {
@@ -201,6 +201,30 @@ async fn a_second_question_asks_less() {
     assert_eq!(server.answered(), 7);
 }
 
+/// Some endpoints let `eth_call` alone through, and old ones have no `eth_chainId`.
+#[tokio::test]
+async fn an_endpoint_that_cannot_say_its_chain_is_asked_otherwise_and_then_believed() {
+    let no_such_method = |request: &Value| {
+        let error = json!({ "code": -32_601, "message": "the method does not exist" });
+        http(200, json!({ "id": request["id"], "error": error }).to_string().as_bytes())
+    };
+    for (network, want) in [
+        (Some("1"), Ok(None)),
+        (None, Ok(None)),
+        (Some("5"), Err(EnsError::Chain { got: 5, want: 1 })),
+        (Some("+1"), Err(EnsError::Answer(AnswerFault::Hex))),
+        (Some("0x1"), Err(EnsError::Answer(AnswerFault::Hex))),
+    ] {
+        let server =
+            Server::start(Box::new(move |request| match (request["method"].as_str().unwrap(), network) {
+                ("eth_call", _) => result(&request, &format!("0x{}", "00".repeat(32))),
+                ("net_version", Some(network)) => result(&request, network),
+                _ => no_such_method(&request),
+            }));
+        assert_eq!(ens(&server, PATIENT).resolve(&name("alice.eth")).await, want, "{network:?}");
+    }
+}
+
 fn answering(method: &'static str, with: fn(&Value) -> Vec<u8>) -> Server {
     Server::start(Box::new(move |request| {
         if request["method"] == method {
@@ -326,7 +350,7 @@ async fn silence_and_dawdling_run_out_of_time() {
 
 #[tokio::test]
 async fn nobody_there_is_an_error() {
-    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let free = undertone_support::lasting_port();
     let config = EnsConfig::new(format!("http://127.0.0.1:{free}").parse().unwrap());
     let error = Ens::new(config).resolve(&name("alice.eth")).await.unwrap_err();
     assert_eq!(error, EnsError::Unreachable(Unreachable::Connection));
@@ -369,6 +393,7 @@ async fn many_questions_wait_for_each_other() {
     let server = Server::start(Box::new(|request| result(&request, &format!("0x{}", "00".repeat(32)))));
     let mut config = EnsConfig::new(server.endpoint());
     config.chain = 0;
+    config.timeout = PATIENT;
     let ens = Ens::new(config);
     let alice = name("alice.eth");
     for _ in 0..limits::MAX_QUESTIONS * 2 {

@@ -1,7 +1,7 @@
 //! UPnP.
 
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use undertone_nat::{Method, NatConfig, NatError, NatMode};
 use undertone_support::until_async;
@@ -123,11 +123,9 @@ enum Later {
 /// A device that is bad, then good, then bad and good again.
 async fn hostile(mood: Mood, later: Later) {
     let router = igd_router::start(mood);
-    let begun = Instant::now();
     let running = start(towards(&router));
     let status = running.until("trouble", |status| status.error.is_some()).await;
     assert!(status.mapped.is_empty(), "{status:?}");
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     router.state().mood = Mood::Good;
     running.until_mapped().await;
     router.state().mood = mood;

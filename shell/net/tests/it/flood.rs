@@ -1,7 +1,7 @@
 //! Many connections at once: what they can keep busy, and what they cannot.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -15,6 +15,8 @@ use crate::raw::{Auth, EMPTY, FIRST, Raw, compress, connect, connect_from, packe
 use crate::{LONG, Node, by_hand, config};
 
 const HOSTS: usize = MAX_PENDING / MAX_PENDING_PER_HOST;
+/// Handshakes that may be done between a word and its arrival: three rounds of the eight that are always under way.
+const AHEAD: usize = 24;
 
 /// Silent connections in all places for handshakes.
 async fn fill(bob: &Node) -> Vec<TcpStream> {
@@ -28,10 +30,11 @@ async fn fill(bob: &Node) -> Vec<TcpStream> {
     silent
 }
 
-/// Silent connections fill the places for handshakes; the next one is not accepted until one of them goes.
+/// Silent connections fill the places for handshakes; the next one is not accepted until one of them goes. The node's
+/// clock stands still, so that none of them is cut meanwhile.
 #[tokio::test]
 async fn pending_handshakes_are_bounded() {
-    let mut bob = Node::start(config(2)).await;
+    let (mut bob, _) = by_hand(config(2)).await;
     let mut silent = fill(&bob).await;
     let mut next = connect(&bob).await;
     next.write_all(&[0xff; 400]).await.unwrap();
@@ -52,7 +55,7 @@ async fn pending_handshakes_are_bounded() {
 /// One host fills its own places and no others.
 #[tokio::test]
 async fn one_host_cannot_keep_the_others_out() {
-    let mut bob = Node::start(config(2)).await;
+    let (mut bob, _) = by_hand(config(2)).await;
     let mut silent = Vec::new();
     for _ in 0..MAX_PENDING_PER_HOST {
         silent.push(connect_from(&bob, 2).await);
@@ -101,11 +104,10 @@ async fn banned_and_foreign_addresses_are_closed_unread() {
 #[test]
 fn memory_is_bounded_while_a_flood_lasts() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (bob, alice) = runtime.block_on(async {
-        let mut bob = Node::start(config(2)).await;
+    let (mut raw, mut bob) = runtime.block_on(async {
+        let (mut bob, _) = by_hand(config(2)).await;
         (Raw::established(&mut bob, 9).await, bob)
     });
-    let (mut raw, mut bob) = (bob, alice);
     let held = allocation_counter::measure(|| {
         runtime.block_on(async {
             let mut streams = fill(&bob).await;
@@ -130,8 +132,9 @@ fn memory_is_bounded_while_a_flood_lasts() {
 }
 
 /// Complete handshakes without end, each of which costs the node five multiplications of points: a peer that is
-/// there already is served meanwhile.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// there already is served meanwhile. On one thread, so that what is counted is the order of the work and not the
+/// machine's other business.
+#[tokio::test]
 async fn a_peer_is_served_while_handshakes_flood() {
     let mut bob = Node::start(config(2)).await;
     let mut raw = Raw::established(&mut bob, 9).await;
@@ -155,23 +158,22 @@ async fn a_peer_is_served_while_handshakes_flood() {
     };
     let peer = bob.net.peers()[0].peer;
     let served = async {
-        let mut slowest = Duration::ZERO;
+        let mut most = 0;
         let mut rounds = 0;
         while rounds < 200 || done.load(Ordering::Relaxed) < 400 {
-            let start = Instant::now();
+            let before = done.load(Ordering::Relaxed);
             bob.net.send(peer, 0, 0, EMPTY.to_vec()).unwrap();
             assert_eq!(raw.next().await, "msg16(c0)");
-            slowest = slowest.max(start.elapsed());
+            most = most.max(done.load(Ordering::Relaxed) - before);
             rounds += 1;
         }
-        slowest
+        most
     };
-    let slowest = tokio::select! {
-        slowest = served => slowest,
+    let most = tokio::select! {
+        most = served => most,
         _ = flood => unreachable!("it has no end"),
     };
-    // On a machine that does nothing else it is a few milliseconds.
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(most <= AHEAD, "{most} handshakes before one word");
     drop(raw);
     bob.stop().await;
 }

@@ -31,7 +31,7 @@ use undertone_net::{LinkEnd, Net, NetConfig, NetEvent, PeerId};
 use undertone_runtime::{Clock, Environment, ManualClock, Shutdown, Tasks};
 
 /// Longer than anything here takes, on a busy machine too.
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 /// A port of 0 on loopback.
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 

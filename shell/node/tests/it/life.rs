@@ -43,7 +43,13 @@ async fn a_taken_port_is_named() {
 /// The port is free and the peers are told when a node has stopped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_node_can_be_started_again_with_its_key() {
-    let mut bob = Actor::start(1, relay(1)).await;
+    let at = |port: u16| {
+        let mut config = relay(1);
+        config.listen = Some(([127, 0, 0, 1], port).into());
+        config
+    };
+    let port = undertone_support::lasting_port();
+    let mut bob = Actor::start(1, at(port)).await;
     let enode = bob.node.enode();
     let mut alice = Actor::start(2, person(2, std::slice::from_ref(&enode))).await;
     alice.peers(1).await;
@@ -53,9 +59,7 @@ async fn a_stopped_node_can_be_started_again_with_its_key() {
     alice.peers(0).await;
     assert_eq!(handle.command(Command::Listen(anything())).await.unwrap_err().code(), "node.gone");
 
-    let mut again = relay(1);
-    again.listen = Some(([127, 0, 0, 1], enode.endpoint().unwrap().tcp).into());
-    let mut bob = Actor::start(1, again).await;
+    let mut bob = Actor::start(1, at(port)).await;
     assert_eq!(bob.node.enode(), enode);
     bob.peers(1).await;
     alice.peers(1).await;

@@ -33,7 +33,7 @@ use undertone_transport::{
 use undertone_whisper::Report;
 
 /// Longer than anything here takes, on a busy machine too.
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 /// A port of 0 on loopback.
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
