@@ -148,13 +148,14 @@ impl Whisper {
         Ok(())
     }
 
-    /// Ends what is over: envelopes, waits, silent handshakes.
+    /// Ends what is over: envelopes, waits, silent handshakes. Of many envelopes [`PORTION`](crate::limits::PORTION) at a
+    /// time: [`Whisper::poll_timeout`] is over until the last is gone. They are dead before that: nobody gets them, and
+    /// they do not count.
     pub fn handle_timeout(&mut self, now: Now) {
         self.clock = now;
         let secs = now.unix.secs_u32();
-        while let Some(gone) = self.pool.pop_expired(secs) {
-            self.left_pool(gone);
-        }
+        let gone = self.pool.take_expired(secs);
+        self.left_pool(gone);
         if self.pool.release(secs) {
             self.wake_all(now);
         }
@@ -213,19 +214,30 @@ impl Whisper {
         self.stats
     }
 
-    /// Envelopes in the pool and their bytes.
+    /// Envelopes that live in the pool, and their bytes, by the clock of the last call.
     pub fn pooled(&self) -> (usize, usize) {
-        (self.pool.len(), self.pool.bytes())
+        self.pool.living(self.clock.unix.secs_u32())
     }
 
-    /// An envelope of the pool.
+    /// An envelope that lives in the pool.
     pub fn envelope(&self, hash: &EnvelopeHash) -> Option<&Envelope> {
-        self.pool.find(hash).and_then(|slot| self.pool.get(slot)).map(|(envelope, _)| envelope)
+        let found = self.pool.find(hash).and_then(|slot| self.pool.get(slot)).map(|(envelope, _)| envelope);
+        found.filter(|envelope| self.lives(envelope))
     }
 
-    /// All envelopes of the pool, in no meaningful order.
+    /// All envelopes that live in the pool, in no meaningful order.
     pub fn envelopes(&self) -> impl Iterator<Item = &Envelope> {
-        self.pool.iter()
+        self.pool.iter().filter(|envelope| self.lives(envelope))
+    }
+
+    /// With what is dead and not gone yet.
+    #[cfg(test)]
+    pub(crate) const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    const fn lives(&self, envelope: &Envelope) -> bool {
+        envelope.header().expiry >= self.clock.unix.secs_u32()
     }
 
     /// What each peer that is ready announced, by the preferred protocol, as far as `shh/6` has words for it: named topics
@@ -267,21 +279,28 @@ impl Whisper {
 
     /// After envelopes came in: the pool fits its limits, and whoever may want them is asked.
     fn settle(&mut self, now: Now) {
-        for gone in self.pool.shrink(now.unix.secs_u32()) {
-            self.stats.evicted += 1;
-            self.left_pool(gone);
-        }
+        let secs = now.unix.secs_u32();
+        let expired = self.pool.make_room(secs);
+        self.left_pool(expired);
+        let evicted = self.pool.evict(secs);
+        self.stats.evicted += evicted.len() as u64;
+        self.left_pool(evicted);
         self.wake_all(now);
     }
 
-    fn left_pool(&mut self, gone: Removed) {
+    fn left_pool(&mut self, gone: Vec<Removed>) {
+        // Peer by peer: what is known to one lies together.
         for peer in self.peers.values_mut() {
-            peer.known.remove(gone.slot);
+            for removed in &gone {
+                peer.known.remove(removed.slot);
+            }
         }
-        if gone.origin.is_local() {
-            self.events.push_back(Event::Ended(gone.envelope.hash()));
-        } else if self.watch == Watch::Traffic {
-            self.events.push_back(Event::Expired(gone.envelope.hash()));
+        for Removed { envelope, origin, .. } in gone {
+            if origin.is_local() {
+                self.events.push_back(Event::Ended(envelope.hash()));
+            } else if self.watch == Watch::Traffic {
+                self.events.push_back(Event::Expired(envelope.hash()));
+            }
         }
     }
 

@@ -34,9 +34,14 @@ impl Evicted {
         }
     }
 
-    /// Forgets what has expired before `now` (Unix seconds): the time check refuses it from here on.
+    /// Forgets two of those that expired before `now` (Unix seconds), where one is remembered at a time: the time check
+    /// refuses them from here on.
     pub(crate) fn forget(&mut self, now: u32) {
-        while let Some((expiry, hash)) = self.by_expiry.first().copied().filter(|(expiry, _)| *expiry < now) {
+        for _ in 0..2 {
+            let Some((expiry, hash)) = self.by_expiry.first().copied().filter(|(expiry, _)| *expiry < now)
+            else {
+                return;
+            };
             self.by_expiry.remove(&(expiry, hash));
             self.known.remove(&hash);
         }
@@ -59,5 +64,9 @@ mod tests {
         evicted.insert(1, 99);
         evicted.forget(31);
         assert!(!evicted.contains(1));
+        let mut evicted = Evicted::new(9);
+        (0..9).for_each(|hash| evicted.insert(hash, 10));
+        evicted.forget(11);
+        assert_eq!((0..9).filter(|hash| evicted.contains(*hash)).count(), 7, "never all at once");
     }
 }

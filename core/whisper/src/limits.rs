@@ -52,9 +52,16 @@ pub const PER_ENVELOPE: usize = 320;
 /// confirmed (counted from their limits; our choice).
 pub const PER_LINK: usize = 256 * 1024;
 
-/// After an overflow the pool is emptied to this many sixteenths of its limits, so that the pass over all
-/// envelopes is paid once for many. Our choice.
+/// At an overflow so many sixteenths of the limits stay and the rest is condemned, so that the pass over all envelopes is
+/// paid once for many. Our choice.
 pub const POOL_LOW_WATER_16THS: usize = 15;
+
+/// Envelopes that leave the pool, or have waited for our clock and arrive, in one step of the machine; the rest in the
+/// steps after it, which follow at once. Our choice: about half a millisecond, which is how long a packet may wait for it.
+pub const PORTION: usize = 512;
+
+/// Bytes of the envelopes that leave in one step. Our choice: memory of large ones costs more to give back.
+pub const PORTION_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long an earlier minimum PoW or bloom filter is still accepted after a change
 /// (`geth: 10 s`, the time for the news to arrive).
@@ -131,7 +138,8 @@ pub const MAX_SEEN: usize = 65_536;
 /// the same data can come again in a fresh envelope (`whisper.md` 9, replay and mutation). Our choice.
 pub const SEEN_FOR: Duration = Duration::from_secs(600);
 
-/// Keys of routes that are kept; above it one that nobody listens on is forgotten. Our choice.
+/// Keys of routes that are kept without need; above it those that nobody listens on and no send waits for are forgotten.
+/// Those that are needed all stay, because only our own user asks for them. Our choice.
 pub const MAX_ROUTE_KEYS: usize = 8_192;
 
 /// Longest wait of a blended send (`geth: const transmissionCycle`, its 300 ms tick).
@@ -156,7 +164,8 @@ pub const MAX_RATED_PEERS: usize = 4_096;
 /// Addresses whose rate is remembered, also after their links ended. Our choice.
 pub const MAX_RATED_ADDRESSES: usize = 4_096;
 
-/// Topics whose rate is remembered for each peer. Our choice: some more than a client listens to.
+/// Topics whose rate is counted for each peer; above it the bucket that was used longest ago, with what is used of it, is
+/// that of another topic. Our choice: some more than a client listens to.
 pub const MAX_RATED_TOPICS: usize = 256;
 
 /// A link may end above this many times its limit, and never below. Our choice: honest bursts are far below.

@@ -2,13 +2,14 @@
 
 mod names;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 use self::names::Names;
 use crate::dialect::Protocol;
 use crate::envelope::{Envelope, EnvelopeHash};
 use crate::evicted::Evicted;
-use crate::limits::POOL_LOW_WATER_16THS;
+use crate::limits::{POOL_LOW_WATER_16THS, PORTION, PORTION_BYTES};
 
 /// Where an envelope is. Reused after it is gone.
 pub(crate) type Slot = u32;
@@ -95,15 +96,24 @@ pub(crate) struct Pool {
     free: Vec<Slot>,
     by_hash: Names,
     by_expiry: BTreeSet<(u32, Slot)>,
-    /// The first of `by_expiry`, which is asked for after every packet.
-    first_expiry: Option<u32>,
+    /// How much is in each second of `by_expiry`: what has expired counts no more, though it is taken out in portions.
+    seconds: BTreeMap<u32, Amount>,
     held: BTreeSet<(u32, Slot)>,
     arrival: BTreeMap<u64, Slot>,
     next_seq: u64,
     bytes: usize,
+    /// Where those are that go next, and eight bytes of their names.
+    condemned: VecDeque<(Slot, u64)>,
     evicted: Evicted,
     max_count: usize,
     max_bytes: usize,
+}
+
+/// Envelopes and their bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Amount {
+    count: usize,
+    bytes: usize,
 }
 
 /// What left the pool.
@@ -122,23 +132,23 @@ impl Pool {
             free: Vec::new(),
             by_hash: Names::new(key),
             by_expiry: BTreeSet::new(),
-            first_expiry: None,
+            seconds: BTreeMap::new(),
             held: BTreeSet::new(),
             arrival: BTreeMap::new(),
             next_seq: 0,
             bytes: 0,
+            condemned: VecDeque::new(),
             evicted: Evicted::new(max_count),
             max_count,
             max_bytes,
         }
     }
 
-    pub(crate) const fn len(&self) -> usize {
-        self.by_hash.len()
-    }
-
-    pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
+    /// Envelopes that live at `now` (Unix seconds), and their bytes.
+    pub(crate) fn living(&self, now: u32) -> (usize, usize) {
+        self.seconds.range(..now).fold((self.by_hash.len(), self.bytes), |(count, bytes), (_, dead)| {
+            (count.saturating_sub(dead.count), bytes.saturating_sub(dead.bytes))
+        })
     }
 
     /// One after the youngest arrival.
@@ -171,7 +181,7 @@ impl Pool {
         Some((seq, slot, envelope, origin))
     }
 
-    /// Every envelope, held ones too, by slot.
+    /// Every envelope, held ones and expired ones too, by slot.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Envelope> {
         self.entries.iter().flatten().map(|entry| &entry.envelope)
     }
@@ -195,7 +205,9 @@ impl Pool {
         self.by_hash.insert(short(&envelope.hash()), slot);
         let expiry = envelope.header().expiry;
         self.by_expiry.insert((expiry, slot));
-        self.first_expiry = Some(self.first_expiry.map_or(expiry, |first| first.min(expiry)));
+        let second = self.seconds.entry(expiry).or_default();
+        second.count += 1;
+        second.bytes = second.bytes.saturating_add(envelope.bytes().len());
         if let Some(entry) = self.entry(slot) {
             *entry = Some(Entry { envelope, place: Place::new(HELD, origin) });
         }
@@ -222,10 +234,11 @@ impl Pool {
         true
     }
 
-    /// Lets what is held until `now` (Unix seconds) or earlier arrive; says whether anything did.
+    /// Lets a portion of what is held until `now` (Unix seconds) or earlier arrive; says whether anything did.
     pub(crate) fn release(&mut self, now: u32) -> bool {
         let mut any = false;
-        while let Some((due, slot)) = self.held.first().copied().filter(|(due, _)| *due <= now) {
+        for _ in 0..PORTION {
+            let Some((due, slot)) = self.held.first().copied().filter(|(due, _)| *due <= now) else { break };
             self.held.remove(&(due, slot));
             self.arrive(slot);
             any = true;
@@ -236,44 +249,86 @@ impl Pool {
     /// When the next held envelope is due and the next one expires, in Unix seconds.
     pub(crate) fn next_change(&self) -> Option<u32> {
         let due = self.held.first().map(|(due, _)| *due);
-        let gone = self.first_expiry.map(|expiry| expiry.saturating_add(1));
+        let gone = self.seconds.keys().next().map(|expiry| expiry.saturating_add(1));
         due.into_iter().chain(gone).min()
     }
 
+    /// Takes out a portion of what expired before `now` (Unix seconds): the whole of a flood expires within a second or
+    /// two, and whatever else waits for this machine would wait for all of it. [`Pool::next_change`] is over as long as
+    /// some is left.
+    pub(crate) fn take_expired(&mut self, now: u32) -> Vec<Removed> {
+        let (mut gone, mut bytes) = (Vec::new(), 0);
+        while gone.len() < PORTION && bytes < PORTION_BYTES {
+            let Some(removed) = self.pop_expired(now) else { break };
+            bytes += removed.envelope.bytes().len();
+            gone.push(removed);
+        }
+        gone
+    }
+
     /// Takes out one envelope with expiry before `now` (Unix seconds).
-    pub(crate) fn pop_expired(&mut self, now: u32) -> Option<Removed> {
-        self.first_expiry.filter(|expiry| *expiry < now)?;
-        let (_, slot) = self.by_expiry.first().copied()?;
+    fn pop_expired(&mut self, now: u32) -> Option<Removed> {
+        let (_, slot) = self.by_expiry.first().copied().filter(|(expiry, _)| *expiry < now)?;
         self.remove(slot)
     }
 
+    /// Makes the pool fit its limits again. What has expired goes first, and no more of it than needs to: so much as came
+    /// in since.
+    pub(crate) fn make_room(&mut self, now: u32) -> Vec<Removed> {
+        let mut gone = Vec::new();
+        while self.is_over() {
+            let Some(removed) = self.pop_expired(now) else { break };
+            gone.push(removed);
+        }
+        gone
+    }
+
     /// Makes the pool fit its limits again: lowest PoW × remaining life first, so an envelope that cost much or
-    /// has most of its life left stays; local ones last. One pass frees a sixteenth of the limits.
-    pub(crate) fn shrink(&mut self, now: u32) -> Vec<Removed> {
-        if self.len() <= self.max_count && self.bytes <= self.max_bytes {
-            return Vec::new();
-        }
-        let mut ranked: Vec<(f64, Slot)> = Vec::with_capacity(self.len());
-        for (index, entry) in self.entries.iter().enumerate() {
-            if let (Some(entry), Ok(slot)) = (entry, Slot::try_from(index)) {
-                ranked.push((worth(entry, now), slot));
+    /// has most of its life left stays; local ones last. One pass condemns a sixteenth of the limits, and as much of it
+    /// goes as came in.
+    pub(crate) fn evict(&mut self, now: u32) -> Vec<Removed> {
+        let mut gone = Vec::new();
+        while self.is_over() {
+            let Some((slot, name)) = self.condemned.pop_front() else {
+                self.condemn(now);
+                if self.condemned.is_empty() {
+                    break;
+                }
+                continue;
+            };
+            // It may have expired, and its slot be another's.
+            if self.get(slot).is_some_and(|(envelope, _)| prefix(&envelope.hash()) == name) {
+                gone.extend(self.remove(slot));
             }
         }
-        ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let (count, bytes) = (low_water(self.max_count), low_water(self.max_bytes));
-        let mut gone: Vec<Removed> = Vec::new();
-        for (_, slot) in ranked {
-            if self.len() <= count && self.bytes <= bytes {
-                break;
-            }
-            gone.extend(self.remove(slot));
-        }
-        self.evicted.forget(now);
         for removed in gone.iter().filter(|removed| !removed.origin.is_local()) {
+            self.evicted.forget(now);
             let expiry = removed.envelope.header().expiry;
             self.evicted.insert(prefix(&removed.envelope.hash()), expiry);
         }
         gone
+    }
+
+    /// Looks at everything, and lists what is worth least.
+    fn condemn(&mut self, now: u32) {
+        let entries = self.entries.iter().zip(0..).filter_map(|(entry, slot)| Some((entry.as_ref()?, slot)));
+        // Nothing is worth less than 0, and above it the bits of floats are in their order.
+        let mut ranked: BinaryHeap<Reverse<(u64, Slot)>> =
+            entries.map(|(entry, slot)| Reverse((worth(entry, now).to_bits(), slot))).collect();
+        let (most, most_bytes) = (low_water(self.max_count), low_water(self.max_bytes));
+        let (mut count, mut bytes) = (self.by_hash.len(), self.bytes);
+        while count > most || bytes > most_bytes {
+            let Some(Reverse((_, slot))) = ranked.pop() else { break };
+            let Some((envelope, _)) = self.get(slot) else { continue };
+            count = count.saturating_sub(1);
+            bytes = bytes.saturating_sub(envelope.bytes().len());
+            let name = prefix(&envelope.hash());
+            self.condemned.push_back((slot, name));
+        }
+    }
+
+    const fn is_over(&self) -> bool {
+        self.by_hash.len() > self.max_count || self.bytes > self.max_bytes
     }
 
     fn remove(&mut self, slot: Slot) -> Option<Removed> {
@@ -284,8 +339,12 @@ impl Pool {
         self.by_hash.remove(short(&envelope.hash()), slot);
         let expiry = envelope.header().expiry;
         self.by_expiry.remove(&(expiry, slot));
-        if self.first_expiry == Some(expiry) {
-            self.first_expiry = self.by_expiry.first().map(|(expiry, _)| *expiry);
+        if let Some(second) = self.seconds.get_mut(&expiry) {
+            second.count = second.count.saturating_sub(1);
+            second.bytes = second.bytes.saturating_sub(envelope.bytes().len());
+            if second.count == 0 {
+                self.seconds.remove(&expiry);
+            }
         }
         if seq == HELD {
             let due = envelope.header().expiry.wrapping_sub(envelope.header().ttl);

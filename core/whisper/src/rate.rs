@@ -139,7 +139,9 @@ impl RateLimiter {
         if limit == 0 {
             return true;
         }
-        let bucket = self.peers.entry(peer).topics.entry(topic);
+        // Who uses more topics in a second than there are buckets shares them: what was used of the one that is reused
+        // counts on, or whoever goes round 257 topics had no limit on any.
+        let bucket = self.peers.entry(peer).topics.entry_after(topic, Option::unwrap_or_default);
         bucket.drain(now, limit);
         let fits = bucket.room(limit, 1) > 0;
         if fits {
@@ -361,14 +363,20 @@ impl<K: Copy + Ord, V: Default> Recent<K, V> {
     }
 
     fn entry(&mut self, key: K) -> &mut V {
+        self.entry_after(key, |_| V::default())
+    }
+
+    /// As [`Recent::entry`]; what is new is made of what it takes the place of.
+    fn entry_after(&mut self, key: K, new: impl FnOnce(Option<V>) -> V) -> &mut V {
         self.next += 1;
+        let mut forgotten = None;
         if !self.entries.contains_key(&key)
             && self.entries.len() >= self.max
             && let Some((_, oldest)) = self.order.pop_first()
         {
-            self.entries.remove(&oldest);
+            forgotten = self.entries.remove(&oldest).map(|(value, _)| value);
         }
-        let (value, used) = self.entries.entry(key).or_insert_with(|| (V::default(), self.next));
+        let (value, used) = self.entries.entry(key).or_insert_with(|| (new(forgotten), self.next));
         self.order.remove(used);
         *used = self.next;
         self.order.insert(self.next, key);

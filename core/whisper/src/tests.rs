@@ -3,6 +3,7 @@
 mod confirm;
 mod crash;
 mod differential;
+mod expiry;
 mod flush;
 mod gossip;
 mod properties;

@@ -385,3 +385,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn going_round_many_topics_lifts_the_limit_of_none() {
+    let packets = RateLimits { topic: 2, ..RateLimits::NONE };
+    let mut limiter = RateLimiter::new(packets, RateLimits::NONE);
+    let mut round = |now| {
+        let topics = 0..2 * u32::try_from(MAX_RATED_TOPICS).unwrap();
+        let mut take = |n: u32| limiter.admit_on_topic(now, PeerId(1), Topic::from_bytes(n.to_be_bytes()));
+        topics.map(|n| usize::from(take(n))).sum::<usize>()
+    };
+    let taken: usize = (0..20).map(|_| round(at(0))).sum();
+    assert_eq!(taken, 2 * MAX_RATED_TOPICS, "what all buckets hold, however often");
+    assert_eq!(round(at(60_000)), 2 * MAX_RATED_TOPICS);
+}
