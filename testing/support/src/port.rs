@@ -21,14 +21,13 @@ pub fn lasting_port() -> u16 {
     let given = given();
     let named: Vec<u16> = NAMED.filter(|port| !given.contains(port)).collect();
     let count = u32::try_from(named.len()).unwrap_or(u32::MAX);
-    for _ in 0..count {
+    let free = (0..count).find_map(|_| {
         let step = std::process::id().wrapping_mul(EACH).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
         let port = usize::try_from(step % count).ok().and_then(|at| named.get(at).copied());
-        if let Some(port) = port.filter(|port| is_free(*port)) {
-            return port;
-        }
-    }
-    panic!("no free port outside of {given:?}")
+        port.filter(|port| is_free(*port))
+    });
+    assert!(free.is_some(), "no free port outside of {given:?}");
+    free.unwrap_or_default()
 }
 
 fn is_free(port: u16) -> bool {
