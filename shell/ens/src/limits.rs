@@ -16,7 +16,7 @@ pub const MAX_ANSWER: u64 = 16 * 1024;
 pub const MAX_ANSWER_HEAD: usize = 16 * 1024;
 
 /// How long one call may take, from the name of the host to the last byte (`status-go: ENS verifier, 5 s`). A question
-/// takes at most four calls.
+/// takes at most five calls.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Questions under way at once; more wait. Our choice: a client asks seldom, and public endpoints count.

@@ -29,11 +29,12 @@ pub const MAINNET: u64 = 1;
 pub struct EnsConfig {
     /// The endpoint. Whoever runs it learns which names are asked for, and is believed.
     pub endpoint: Endpoint,
-    /// The chain that it must serve. The registry has the same address on test chains, where names cost nothing.
+    /// The chain that it must serve. The registry has the same address on test chains, where names cost nothing. An
+    /// endpoint that has no method to say which it serves is believed in this too.
     pub chain: u64,
     /// Address of the registry contract.
     pub registry: [u8; 20],
-    /// How long one call may take; a question is at most four.
+    /// How long one call may take; a question is at most five.
     pub timeout: Duration,
 }
 
@@ -65,7 +66,7 @@ struct Shared {
     rpc: Rpc,
     chain: u64,
     registry: Address,
-    /// Whether the endpoint was asked for its chain and serves the right one.
+    /// Whether the endpoint was asked for its chain and says no other.
     chain_checked: AtomicBool,
     questions: Arc<Semaphore>,
 }
@@ -177,15 +178,13 @@ impl Shared {
 
     fn check_chain(&self) -> Result<(), EnsError> {
         if !self.chain_checked.load(Ordering::Relaxed) {
-            let got = self.rpc.chain()?;
-            if got != self.chain {
+            match self.rpc.chain()? {
+                // It is believed in everything else too.
+                None => {}
+                Some(got) if got == self.chain => {}
                 // geth 1.9.7 has no number for a chain whose first blocks it has not seen.
-                let behind = got == 0;
-                return Err(if behind {
-                    EnsError::Behind
-                } else {
-                    EnsError::Chain { got, want: self.chain }
-                });
+                Some(0) => return Err(EnsError::Behind),
+                Some(got) => return Err(EnsError::Chain { got, want: self.chain }),
             }
             self.chain_checked.store(true, Ordering::Relaxed);
         }

@@ -17,6 +17,9 @@ use crate::limits::{MAX_ANSWER, MAX_ANSWER_HEAD};
 /// Codes of an error of the contract that was called: geth's (`revertError`) and that of Parity and Nethermind.
 const REVERTED: [i64; 2] = [3, -32_015];
 
+/// Code of a method that an endpoint does not have (JSON-RPC 2.0, 5.1).
+const NO_SUCH_METHOD: i64 = -32_601;
+
 /// Bytes of the selector before the words of a reason.
 const SELECTOR: usize = 4;
 /// Bytes of a word.
@@ -54,16 +57,24 @@ impl Rpc {
         Self { agent: Agent::new_with_config(config), endpoint, next: AtomicU64::new(1) }
     }
 
-    /// The chain that the endpoint serves.
-    pub(crate) fn chain(&self) -> Result<u64, EnsError> {
+    /// The chain that the endpoint serves. `None` where it has no method that says so, as a node that is older than
+    /// EIP-695, behind a gate that lets `eth_call` alone through.
+    pub(crate) fn chain(&self) -> Result<Option<u64>, EnsError> {
         match self.request::<[(); 0]>("eth_chainId", &[])? {
             Reply::Result(text) => {
                 let digits = text.strip_prefix("0x").ok_or(EnsError::Answer(AnswerFault::Hex))?;
-                if digits.starts_with('+') {
-                    return Err(EnsError::Answer(AnswerFault::Hex));
-                }
-                u64::from_str_radix(digits, 16).map_err(|_| EnsError::Answer(AnswerFault::Hex))
+                number(digits, 16).map(Some).ok_or(EnsError::Answer(AnswerFault::Hex))
             }
+            Reply::Error(refusal) if refusal.code == NO_SUCH_METHOD => self.network(),
+            Reply::Error(refusal) => Err(EnsError::Refused(refusal.code)),
+        }
+    }
+
+    /// The number of the network, which is that of the chain on all chains with names.
+    fn network(&self) -> Result<Option<u64>, EnsError> {
+        match self.request::<[(); 0]>("net_version", &[])? {
+            Reply::Result(text) => number(&text, 10).map(Some).ok_or(EnsError::Answer(AnswerFault::Hex)),
+            Reply::Error(refusal) if refusal.code == NO_SUCH_METHOD => Ok(None),
             Reply::Error(refusal) => Err(EnsError::Refused(refusal.code)),
         }
     }
@@ -153,6 +164,11 @@ impl Refusal {
     fn is_of_the_contract(&self) -> bool {
         REVERTED.contains(&self.code) || self.message.to_ascii_lowercase().contains("revert")
     }
+}
+
+/// Digits and nothing else: the library would take a sign too.
+fn number(digits: &str, radix: u32) -> Option<u64> {
+    if digits.starts_with('+') { None } else { u64::from_str_radix(digits, radix).ok() }
 }
 
 fn read(bytes: &[u8], id: u64) -> Result<Reply, AnswerFault> {
