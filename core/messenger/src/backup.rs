@@ -108,7 +108,8 @@ impl Messenger {
         };
         for row in rows(Table::Contact)? {
             // When it was answered last is no matter of another device, and whom nothing is said of is left out.
-            let kept = ContactRow { answered: None, ..ContactRow::from_bytes(&row.row)? };
+            let contact = ContactRow::from_bytes(&row.row)?;
+            let kept = ContactRow { answered: None, answers: 0, acquaintance: None, ..contact };
             if kept != ContactRow::default() {
                 backup.contacts.push(proto::BackupRow { key: row.key, row: kept.to_bytes() });
             }
@@ -189,7 +190,8 @@ impl Checked {
         }
         let contacts = each(backup.contacts, |row| {
             let key = PublicKey::from_compressed(&row.key).ok().filter(|key| key != messenger.key())?;
-            Some((contact_key(&key), ContactRow::from_bytes(&row.row).ok()?))
+            let row = ContactRow { acquaintance: None, ..ContactRow::from_bytes(&row.row).ok()? };
+            Some((contact_key(&key), row))
         })?;
         let chats = each(backup.chats, |row| Chat::from_row(&row.key, &row.row).ok())?;
         let known: BTreeSet<&ChatId> = chats.iter().map(|chat| &chat.id).collect();
@@ -207,7 +209,6 @@ impl Checked {
         let mut state = State::new(installation);
         state.pfs_default = self.pfs_default;
         state.strangers = count(self.chats.iter().filter(|chat| of_stranger(chat)).count());
-        state.people = count(self.contacts.iter().filter(|(_, row)| !row.added).count());
         state
     }
 }

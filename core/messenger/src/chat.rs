@@ -67,6 +67,10 @@ pub struct Chat {
     pub unread: u64,
     /// Whether we want it, or a stranger does and we have not decided yet.
     pub opened_by: OpenedBy,
+    /// When a stranger opened it.
+    pub(crate) since: Unix,
+    /// Whether a person has looked at what a stranger wrote.
+    pub(crate) seen: bool,
 }
 
 /// Who opened a chat.

@@ -24,6 +24,11 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     pub(crate) fn put_contact(&mut self, person: &PublicKey, row: &ContactRow) -> Result<(), StoreError> {
+        if row.acquaintance.is_some() && row.is_decided() {
+            self.state.people = self.state.people.saturating_sub(1);
+            let row = ContactRow { acquaintance: None, ..row.clone() };
+            return self.tx.put(Table::Contact, &contact_key(person), &row.to_bytes());
+        }
         self.tx.put(Table::Contact, &contact_key(person), &row.to_bytes())
     }
 
@@ -123,6 +128,15 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         if chat.opened_by == OpenedBy::Us {
             return Err(Fault::NotARequest);
         }
+        self.remove_request(peer)?;
+        let row = self.contact(peer)?.unwrap_or_default();
+        let declined = row.declined.max(chat.clock);
+        self.set_contact(peer, &ContactRow { declined, blocked: block || row.blocked, ..row })
+    }
+
+    /// Takes the chat of a stranger away, with what was said in it.
+    pub(crate) fn remove_request(&mut self, peer: &PublicKey) -> Result<(), Fault> {
+        let id = ChatId::OneToOne(*peer);
         self.state.strangers = self.state.strangers.saturating_sub(1);
         self.unlisten(peer)?;
         self.give_up_all(peer)?;
@@ -135,15 +149,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         }
         self.tx.delete(Table::Chat, &timeline)?;
         self.notify(Notice::ChatRemoved(id));
-
-        let known = self.contact(peer)?;
-        if known.is_none() {
-            // The row is there because of a stranger.
-            self.state.people = self.state.people.saturating_add(1);
-        }
-        let row = known.unwrap_or_default();
-        let declined = row.declined.max(chat.clock);
-        self.set_contact(peer, &ContactRow { declined, blocked: block || row.blocked, ..row })
+        Ok(())
     }
 
     /// What a start listens to for the sake of people without a chat.

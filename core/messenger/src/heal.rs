@@ -14,7 +14,7 @@ use undertone_transport::Received;
 use crate::chat::ChatId;
 use crate::fault::Fault;
 use crate::io::{Notice, Pfs, Protection, Sizes, Undecodable};
-use crate::limits::ANSWER_EVERY;
+use crate::limits::{ANSWER_EVERY, MAX_ANSWERS};
 use crate::outbox::Sent;
 use crate::receive::stop;
 use crate::rows::{Address, Carries, ContactRow, OutboxRow};
@@ -38,7 +38,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         }
         let learned = self.learn_from(received).map_err(stop)?;
         self.hear_of_devices(&peer, &learned)?;
-        let answered = self.admit(&peer)? && self.answer(&peer)?;
+        let answered = self.admit(&peer)? && self.answer(&peer, is_new(received, &learned))?;
         self.notify(Notice::Undecodable { author: peer, why: Undecodable::Security(error.code()) });
         self.lost_session(received, answered)?;
         Ok(())
@@ -86,10 +86,15 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     ///
     /// DEVIATION: the original shows it like any other (`security.md` S2, S9). Pinned by
     /// `whoever_has_shown_forward_secrecy_does_not_fall_back_unseen`.
-    pub(crate) fn downgraded(&mut self, received: &Received, to: Protection) -> Result<(), Stop> {
+    pub(crate) fn downgraded(
+        &mut self,
+        received: &Received,
+        to: Protection,
+        learned: &[Learned],
+    ) -> Result<(), Stop> {
         let peer = received.author;
         if self.admit(&peer)? {
-            self.answer(&peer)?;
+            self.answer(&peer, is_new(received, learned))?;
         }
         self.notify(Notice::Undecodable { author: peer, why: Undecodable::Payload(DOWNGRADE) });
         let installation = named_in(received).filter(|_| to == Protection::DhOnly);
@@ -131,15 +136,21 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         self.bring_forward(peer)
     }
 
-    /// Sends our devices, unless that was done lately.
-    pub(crate) fn answer(&mut self, peer: &PublicKey) -> Result<bool, Fault> {
+    /// Sends our devices, unless that was done lately. A device that is new has not heard of it then, so it is told at
+    /// once; whoever names one new device after the other is told [`MAX_ANSWERS`] times.
+    pub(crate) fn answer(&mut self, peer: &PublicKey, to_new_device: bool) -> Result<bool, Fault> {
         let now = self.now.unix;
         let row = self.contact(peer)?.unwrap_or_default();
         // A clock that went back does not silence us.
-        if row.answered.is_some_and(|last| last <= now && now < last.after(ANSWER_EVERY)) {
-            return Ok(false);
-        }
-        self.put_contact(peer, &ContactRow { answered: Some(now.max(Unix::from_millis(1))), ..row })?;
+        let lately = row.answered.filter(|last| *last <= now && now < last.after(ANSWER_EVERY));
+        let row = match lately {
+            None => ContactRow { answered: Some(now.max(Unix::from_millis(1))), answers: 0, ..row },
+            Some(_) if to_new_device && row.answers < MAX_ANSWERS => {
+                ContactRow { answers: row.answers.saturating_add(1), ..row }
+            }
+            Some(_) => return Ok(false),
+        };
+        self.put_contact(peer, &row)?;
         let sealed = self.seal_devices(peer)?;
         let sizes = Sizes { protocol: sealed.len(), ..Sizes::default() };
         let sent =
@@ -147,6 +158,16 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         self.send(OutboxRow::new(Address::Partition(*peer), sealed, Carries::Devices), &sent)?;
         Ok(true)
     }
+}
+
+/// Whether the device that wrote this was unknown before.
+pub(crate) fn is_new(received: &Received, learned: &[Learned]) -> bool {
+    let writer = named_in(received);
+    learned.iter().any(|learned| {
+        learned.change == DeviceChange::New
+            && learned.identity == received.author
+            && Some(&learned.installation) == writer.as_ref()
+    })
 }
 
 /// The device that wrote a message of the security layer, as it says itself.

@@ -179,7 +179,8 @@ pub enum Effect {
 pub enum Notice {
     /// A chat is new or its counters changed.
     Chat(Chat),
-    /// A stranger's chat was declined: it is gone, with its messages.
+    /// A stranger's chat was declined, or gave way to one of somebody else because nobody has looked at it: it is gone,
+    /// with its messages.
     ChatRemoved(ChatId),
     /// What we make of a person changed.
     Contact(Box<Contact>),

@@ -55,8 +55,9 @@
 //! - Every message is announced once, whatever comes twice.
 //! - States of a message go forwards only; what is shown as its protection is the weakest form in which it left.
 //! - A [`SendId`](undertone_transport::SendId) is never used again, in any run.
-//! - What strangers can grow is bounded ([`limits`]). Nothing is evicted: above a bound the newest is refused
-//!   or not learned, and its sender, not being acknowledged, repeats it.
+//! - What strangers can grow is bounded ([`limits`]). What a person has looked at or decided about never gives way:
+//!   above a bound the oldest leaves that nobody has, or the newest is refused, and its sender, not being
+//!   acknowledged, repeats it.
 //! - The same inputs with the same randomness at the same times leave the same rows, byte for byte.
 //!
 //! # Example

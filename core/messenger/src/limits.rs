@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// One-to-one chats that strangers opened and we never wrote in. Our choice: above it a first message of one
-/// more stranger is neither stored nor acknowledged, so its sender repeats it and it arrives when there is room.
+/// One-to-one chats that strangers opened and we never wrote in. Our choice: above it the oldest that nobody has looked
+/// at gives way. When all were looked at, a first message of one more stranger is neither stored nor acknowledged, so its
+/// sender repeats it and it arrives when there is room.
 pub const MAX_STRANGER_CHATS: u32 = 1_000;
 
 /// Messages of a chat that a stranger opened and nobody has accepted. Our choice: enough to see who it is. Above it they
@@ -14,10 +15,17 @@ pub const MAX_REQUEST_MESSAGES: usize = 100;
 /// skip, so that all of [`MAX_STRANGER_CHATS`] together are 200,000 rows. Above it the oldest of a message are not kept.
 pub const MAX_SKIPPED_OF_STRANGER: usize = 200;
 
-/// People whose devices are kept although we have no chat with them (they wrote in a public chat,
-/// or their bundle came along). Our choice, the number of peers of budget B7. Above it their messages are shown
-/// as ever, but nothing is learned about their devices: a first message to them goes without forward secrecy.
+/// People whose devices are kept although we have no chat with them and have said nothing of them: they spoke in a public
+/// chat. Our choice, the number of peers of budget B7. Above it [`ACQUAINTANCES_LEAVE`] leave; a first message to one of
+/// those goes without forward secrecy, unless its contact code comes first.
 pub const MAX_PEOPLE: u32 = 10_000;
+
+/// How many of [`MAX_PEOPLE`] leave at once, those first who were heard longest ago. Our choice: all are read for it, so
+/// it is done once in so many.
+pub const ACQUAINTANCES_LEAVE: usize = 500;
+
+/// How exactly it is known when somebody was heard of whom nothing else is known. Our choice.
+pub const HEARD_WITHIN: Duration = Duration::from_secs(3_600);
 
 /// Bytes of a nickname. Our choice: twice what clients show.
 pub const MAX_NICKNAME: usize = 64;
@@ -64,6 +72,9 @@ pub const CONTACT_CODE_GAP: Duration = Duration::from_secs(600);
 /// How often a person is told of our devices because its messages are for others. `security.md` 5.3: 7,200 s.
 pub const ANSWER_EVERY: Duration = Duration::from_secs(7_200);
 
+/// How often more within that time, because a device is new. Our choice: more than a person sets up in two hours.
+pub const MAX_ANSWERS: u32 = 4;
+
 /// When the contact code is published again after a failure. Our choice.
 pub const CONTACT_CODE_RETRY: Duration = Duration::from_secs(300);
 
@@ -72,7 +83,7 @@ pub const CONTACT_CODE_RETRY: Duration = Duration::from_secs(300);
 pub const MAX_CLOCK_LEAD: Duration = Duration::from_secs(119);
 
 /// Messages of one clock in a public chat that a new one is compared with. Our choice: honest ones share a clock
-/// by chance.
+/// by chance. Above it a message of that clock is taken for one that is known.
 pub const MAX_SAME_CLOCK: usize = 64;
 
 /// Messages to a person that are looked at when it is back. Our choice: more than anybody writes to one who is away.

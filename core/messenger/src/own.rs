@@ -17,6 +17,7 @@ use undertone_transport::{PublicName, Received, Route};
 
 use crate::chat::{Chat, ChatId, Message, MessageState};
 use crate::fault::Fault;
+use crate::heal::is_new;
 use crate::io::{Notice, Protection, Undecodable};
 use crate::receive::{Arrival, code, identify, perhaps_switched_off, refuse, stop};
 use crate::rows::DeviceLabel;
@@ -79,12 +80,12 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         if !(error == OpenError::NotPaired || error.wants_answer()) {
             return Err(stop(error));
         }
-        self.learn_from(received).map_err(stop)?;
+        let learned = self.learn_from(received).map_err(stop)?;
         self.admit(self.own())?;
         let own = *self.own();
         let enabled = self.own_devices()?.iter().any(|device| device.enabled && !device.this_device);
         if error.wants_answer() && enabled {
-            let answered = self.answer(&own)?;
+            let answered = self.answer(&own, is_new(received, &learned))?;
             self.lost_session(received, answered)?;
         }
         Ok(())

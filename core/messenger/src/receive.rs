@@ -17,6 +17,7 @@
 //! | M10 | it is protected as well as what its author has sent before | refused and answered |
 //! | M11 | its author is not blocked | ignored |
 //! | M12 | it is newer than its author's chat that was declined | acknowledged, not shown |
+//! | M13 | a message of one person to another names no other chat key than ours (S14) | refused |
 
 use rand_core::CryptoRng;
 use undertone_base::StoreError;
@@ -165,17 +166,17 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             Ok(_) => {}
             Err(error) => return Err(refuse(error.code())),
         }
-        self.admit(&received.author)?;
+        self.admit_speaker(&received.author)?;
         Ok(())
     }
 
     fn received_direct(&mut self, received: &Received) -> Result<(), Stop> {
-        let (mut from, mut replaced) = (None, false);
+        let (mut from, mut replaced, mut learned) = (None, false, Vec::new());
         let (payload, protection) = match self.open_sealed(received) {
             Ok(opened) => {
                 from.clone_from(&opened.installation);
-                replaced = opened.replaced;
-                self.hear_of_devices(&received.author, &opened.learned)?;
+                (replaced, learned) = (opened.replaced, opened.learned);
+                self.hear_of_devices(&received.author, &learned)?;
                 match (opened.kind, opened.payload) {
                     (Kind::Ratchet | Kind::DhOnly, Some(payload)) => (payload, protection(opened.protection)),
                     // The sender's devices were the message.
@@ -193,7 +194,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             Err(error) => return self.unreadable(received, error),
         };
         if self.is_downgrade(&received.author, protection)? {
-            return self.downgraded(received, protection); // M10
+            return self.downgraded(received, protection, &learned); // M10
         }
         self.received_payload(payload, Arrival { received, protection, sync: 0 })?;
         if protection == Protection::Ratchet {
@@ -333,7 +334,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// Checks a body and files what is in it. Writes nothing if it refuses.
     fn body(&mut self, body: Vec<u8>, arrival: Arrival<'_>) -> Result<Result<(), Undecodable>, Fault> {
         let metadata = body.len();
-        let (id, checked) = match check_body(body, arrival) {
+        let (id, checked) = match check_body(body, arrival, self.own()) {
             Ok(Body::Chat(id, checked)) => (id, checked),
             Ok(Body::Update(update)) => return self.updated(&arrival.received.author, &update),
             Ok(Body::Unhandled) => return Ok(Ok(())),
@@ -426,7 +427,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             return Ok(false); // The author itself wraps it.
         }
         let at_clock = clock_key(chat, checked.clock().value());
-        for (key, _) in self.tx.scan_prefix(Table::Timeline, &at_clock, Order::Ascending, MAX_SAME_CLOCK)? {
+        let rows = self.tx.scan_prefix(Table::Timeline, &at_clock, Order::Ascending, MAX_SAME_CLOCK)?;
+        for (key, _) in &rows {
             let id = key.get(at_clock.len()..).and_then(MessageId::from_slice);
             let known = id.map(|id| self.message(&id)).transpose()?.flatten();
             if known.is_some_and(|known| {
@@ -437,7 +439,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
                 return Ok(true);
             }
         }
-        Ok(false)
+        // Somebody has filled this clock, so that nothing can be told apart any more.
+        Ok(rows.len() >= MAX_SAME_CLOCK)
     }
 
     /// They wait in the outbox of this transaction, so they leave only if what they promise is kept.
@@ -468,8 +471,9 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
 ///
 /// DEVIATION: the original files a message under whichever chat its sender names (`messenger.md` trap 13,
 /// `payloads.md` trap 17) and under whoever once signed it (`security.md` S14). Pinned by
-/// `m2_a_public_message_stays_in_the_chat_it_names` and `m6_only_the_author_itself_speaks_in_a_chat_of_two`.
-fn check_body(body: Vec<u8>, arrival: Arrival<'_>) -> Result<Body, Undecodable> {
+/// `m2_a_public_message_stays_in_the_chat_it_names`, `m6_only_the_author_itself_speaks_in_a_chat_of_two` and
+/// `m13_what_was_written_to_another_is_not_ours`.
+fn check_body(body: Vec<u8>, arrival: Arrival<'_>, own: &PublicKey) -> Result<Body, Undecodable> {
     let received = arrival.received;
     let identified = RawMetadata::decode(body)
         .and_then(|raw| raw.identify(&received.author))
@@ -479,6 +483,13 @@ fn check_body(body: Vec<u8>, arrival: Arrival<'_>) -> Result<Body, Undecodable> 
         Ok(Parsed::Chat(raw)) => {
             let checked = raw.check(received.sent_at).map_err(|e| Undecodable::Payload(e.code()))?;
             match ChatKind::of(checked.message_type()) {
+                // Everybody writes the recipient's key there (`payloads.md` 3.1): its author meant somebody else.
+                Some(ChatKind::OneToOne)
+                    if received.author != *own
+                        && PublicKey::from_hex(checked.chat_id()).is_ok_and(|meant| meant != *own) =>
+                {
+                    Err(Undecodable::Payload(code::WRONG_CHAT)) // M13
+                }
                 Some(ChatKind::OneToOne) => Ok(Body::Chat(identified.id(), Box::new(checked))),
                 Some(ChatKind::PrivateGroup) => Ok(Body::Unhandled),
                 _ => Err(Undecodable::Payload(code::WRONG_CHAT)), // M7

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use rand_core::CryptoRng;
-use undertone_base::{Secret, StoreError};
+use undertone_base::{Secret, StoreError, Unix};
 use undertone_crypto::PublicKey;
 use undertone_ratchet::{
     self as ratchet, Context, Encryption, Erased, Learned, OpenError, Opened, RatchetStore, Row,
@@ -14,7 +14,7 @@ use undertone_transport::{NegotiatedSecret, Received, Route};
 use crate::chat::ChatId;
 use crate::fault::Fault;
 use crate::io::{Pfs, Protection};
-use crate::limits::{MAX_PEOPLE, MAX_ROWS, MAX_SKIPPED_OF_STRANGER};
+use crate::limits::{ACQUAINTANCES_LEAVE, HEARD_WITHIN, MAX_PEOPLE, MAX_ROWS, MAX_SKIPPED_OF_STRANGER};
 use crate::rows::{Address, ContactRow, Due, contact_key};
 use crate::staged::Staged;
 use crate::step::Step;
@@ -84,8 +84,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Ok(Route::Negotiated(NegotiatedSecret::new(secret)))
     }
 
-    /// Decides whose devices may be kept of what this step has learned so far: our own, those of people we have a chat
-    /// with or know already, and the author's while there is room; never those of who is blocked. The rest is
+    /// Decides whose devices may be kept of what this step has learned so far: our own, and those of people we have a
+    /// chat with or know already; never those of who is blocked. The rest is
     /// forgotten before anything is encrypted with it. Says whether the author's are kept.
     ///
     /// Sessions, and the keys of messages that have not come, are kept of those alone whom a person can see: one who
@@ -94,9 +94,20 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// Bundles are signed by whoever makes a key, and every message may carry four; whoever opens a session can skip a
     /// thousand messages with one that says nothing: without this, anyone could fill the store.
     pub(crate) fn admit(&mut self, author: &PublicKey) -> Result<bool, Fault> {
+        self.admit_or_meet(author, false)
+    }
+
+    /// The same after something that was said where everybody may speak: then its author's devices are kept as well.
+    pub(crate) fn admit_speaker(&mut self, author: &PublicKey) -> Result<bool, Fault> {
+        self.admit_or_meet(author, true)
+    }
+
+    fn admit_or_meet(&mut self, author: &PublicKey, speaker: bool) -> Result<bool, Fault> {
         let own = contact_key(self.own());
         let (mut forgotten, mut unseen) = (BTreeSet::new(), BTreeSet::new());
-        for identity in self.identities_written() {
+        let written = self.identities_written();
+        for identity in &written {
+            let identity = *identity;
             if identity == own {
                 continue;
             }
@@ -109,8 +120,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
                     {
                         self.skip_few(&identity)?;
                     }
-                    !self.is_blocked(&key)?
-                        && (self.knows(&key)? || (key == *author && self.make_acquaintance(&key)?))
+                    !self.is_blocked(&key)? && (self.knows(&key)? || (speaker && key == *author))
                 }
                 Err(_) => false,
             };
@@ -124,7 +134,11 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         for table in OF_PEERS {
             self.tx.retain(table, |key| identity_of(key).is_none_or(|of| !forgotten.contains(&of)));
         }
-        Ok(!forgotten.contains(&contact_key(author)))
+        let kept = !forgotten.contains(&contact_key(author));
+        if speaker && kept && written.contains(&contact_key(author)) {
+            self.meet_speaker(author)?;
+        }
+        Ok(kept)
     }
 
     fn identities_written(&self) -> BTreeSet<[u8; 33]> {
@@ -159,13 +173,64 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         Ok(self.chat(&ChatId::OneToOne(*key))?.is_some() || self.contact(key)?.is_some())
     }
 
-    fn make_acquaintance(&mut self, key: &PublicKey) -> Result<bool, StoreError> {
-        if self.state.people >= MAX_PEOPLE {
-            return Ok(false);
+    /// Remembers when somebody spoke of whom nothing else is known. Where there are too many of them, those whom we heard
+    /// longest ago leave.
+    fn meet_speaker(&mut self, key: &PublicKey) -> Result<(), Fault> {
+        let now = self.now.unix.max(Unix::from_millis(1));
+        let row = match self.contact(key)? {
+            Some(row) => match row.acquaintance {
+                // To the hour is enough; a clock that went back is corrected.
+                Some(last) if last <= now && now < last.after(HEARD_WITHIN) => return Ok(()),
+                Some(_) => row,
+                None => return Ok(()),
+            },
+            None if self.chat(&ChatId::OneToOne(*key))?.is_some() || key == self.own() => return Ok(()),
+            None => {
+                if self.state.people >= MAX_PEOPLE {
+                    self.forget_acquaintances()?;
+                }
+                self.state.people = self.state.people.saturating_add(1);
+                ContactRow::default()
+            }
+        };
+        Ok(self.put_contact(key, &ContactRow { acquaintance: Some(now), ..row })?)
+    }
+
+    /// Many at once, because all have to be looked at.
+    fn forget_acquaintances(&mut self) -> Result<(), Fault> {
+        let mut known = Vec::new();
+        for (key, row) in self.tx.scan(Table::Contact, Keys::ALL, Order::Ascending, MAX_ROWS)? {
+            if let Some(heard) = ContactRow::from_bytes(&row)?.acquaintance {
+                known.push((heard, key));
+            }
         }
-        self.state.people = self.state.people.saturating_add(1);
-        self.put_contact(key, &ContactRow::default())?;
-        Ok(true)
+        known.sort();
+        let (left, leave) = (known.len(), known.len().min(ACQUAINTANCES_LEAVE));
+        for (_, key) in known.into_iter().take(leave) {
+            self.leaves(PublicKey::from_compressed(&key).map_err(|_| StoreError::Corrupt("contact"))?);
+        }
+        self.state.people = u32::try_from(left.saturating_sub(leave)).unwrap_or(u32::MAX);
+        Ok(())
+    }
+
+    /// Erases what the ratchet knows of those who leave with this step, and their rows if nothing was said of them. At
+    /// its end: what a step has learned of whom it does not keep is forgotten before that, erasures too.
+    pub(crate) fn forget_those_who_leave(&mut self) -> Result<(), Fault> {
+        let own = contact_key(self.own());
+        for person in self.take_those_who_leave() {
+            let key = contact_key(&person);
+            let prefix = [own, key].concat();
+            for table in OF_PEERS {
+                for (key, row) in self.tx.scan_prefix(table, &prefix, Order::Ascending, MAX_ROWS)? {
+                    drop(Row::from(row));
+                    self.tx.delete(table, &key)?;
+                }
+            }
+            if self.contact(&person)?.is_some_and(|row| !row.is_decided()) {
+                self.tx.delete(Table::Contact, &key)?;
+            }
+        }
+        Ok(())
     }
 
     fn layer(&self) -> Encryption {

@@ -23,6 +23,7 @@ pub(crate) struct Step<'a, S, R: ?Sized> {
     pub(crate) state: State,
     saved: Option<State>,
     effects: Vec<Effect>,
+    leaving: Vec<PublicKey>,
 }
 
 /// Why a step ends without a commit.
@@ -55,12 +56,13 @@ impl<'a, S: StoreTx, R: CryptoRng + ?Sized> Step<'a, S, R> {
             Some(state) => state.clone(),
             None => State::new(InstallationId::random(rng)),
         };
-        Ok(Self { messenger, tx, now, rng, state, saved, effects: Vec::new() })
+        Ok(Self { messenger, tx, now, rng, state, saved, effects: Vec::new(), leaving: Vec::new() })
     }
 
     /// Writes everything down and hands the effects out.
     pub(crate) fn finish(mut self) -> Result<Vec<Effect>, Fault> {
         self.tell_of_devices_written()?;
+        self.forget_those_who_leave()?;
         if self.saved.as_ref() != Some(&self.state) {
             self.state.save(&mut self.tx)?;
         }
@@ -80,6 +82,15 @@ impl<'a, S: StoreTx, R: CryptoRng + ?Sized> Step<'a, S, R> {
 
     pub(crate) fn notify(&mut self, notice: Notice) {
         self.effects.push(Effect::Notify(notice));
+    }
+
+    /// With the end of this step nothing is known of somebody any more.
+    pub(crate) fn leaves(&mut self, person: PublicKey) {
+        self.leaving.push(person);
+    }
+
+    pub(crate) fn take_those_who_leave(&mut self) -> Vec<PublicKey> {
+        std::mem::take(&mut self.leaving)
     }
 
     /// The earliest of what is due, but never further away than [`MAX_SLEEP`]: the wall clock may go back.

@@ -16,7 +16,7 @@ pub struct State {
     /// One-to-one chats that others opened.
     #[prost(uint32, tag = "5")]
     pub strangers: u32,
-    /// Rows of table Contact that others caused.
+    /// Rows of table Contact with an acquaintance.
     #[prost(uint32, tag = "6")]
     pub people: u32,
     /// Acknowledgements in the outbox.
@@ -41,6 +41,12 @@ pub struct Chat {
     /// Whether a message of a stranger opened it, not we.
     #[prost(bool, tag = "4")]
     pub by_stranger: bool,
+    /// When that was, ms since 1970.
+    #[prost(uint64, tag = "5")]
+    pub since_ms: u64,
+    /// Whether a person has looked at it since.
+    #[prost(bool, tag = "6")]
+    pub seen: bool,
 }
 /// Table Message, by message id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -183,6 +189,12 @@ pub struct Contact {
     /// The clock of what we told it last.
     #[prost(uint64, tag = "23")]
     pub told_clock: u64,
+    /// Of somebody whom nothing but its devices is known of: when it was last heard, ms since 1970; else 0.
+    #[prost(uint64, tag = "24")]
+    pub acquaintance_ms: u64,
+    /// How often it was told of our devices again since `answered_ms`, because it has a new one.
+    #[prost(uint32, tag = "25")]
+    pub answers: u32,
 }
 /// What a person claims. Nobody has checked it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -13,7 +13,7 @@ const MESSAGE: StoreError = StoreError::Corrupt("message");
 
 impl Chat {
     pub(crate) const fn new(id: ChatId) -> Self {
-        Self { id, clock: 0, unread: 0, opened_by: OpenedBy::Us }
+        Self { id, clock: 0, unread: 0, opened_by: OpenedBy::Us, since: Unix::from_millis(0), seen: false }
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
@@ -22,6 +22,8 @@ impl Chat {
             clock: self.clock,
             unread: self.unread,
             by_stranger: self.opened_by == OpenedBy::Stranger,
+            since_ms: self.since.millis(),
+            seen: self.seen,
         }
         .encode_to_vec()
     }
@@ -31,7 +33,8 @@ impl Chat {
         check_format(row.format, CHAT)?;
         let id = chat_of(key).ok_or(CHAT)?;
         let opened_by = if row.by_stranger { OpenedBy::Stranger } else { OpenedBy::Us };
-        Ok(Self { id, clock: row.clock, unread: row.unread, opened_by })
+        let since = Unix::from_millis(row.since_ms);
+        Ok(Self { id, clock: row.clock, unread: row.unread, opened_by, since, seen: row.seen })
     }
 }
 

@@ -37,6 +37,10 @@ pub(crate) struct ContactRow {
     pub(crate) told: bool,
     /// The clock of what we told it last; 0 for nothing.
     pub(crate) told_clock: u64,
+    /// Nothing but its devices is known of it, from what it said where everybody may speak: when it was last heard.
+    pub(crate) acquaintance: Option<Unix>,
+    /// How often it was told of our devices again since `answered`, because it has a new one.
+    pub(crate) answers: u32,
 }
 
 /// What a person claims of itself. Nobody has checked it.
@@ -74,6 +78,21 @@ impl ContactRow {
         }
     }
 
+    /// Whether we have said anything about this person but that its chat was declined once.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.pfs.is_some()
+            || self.weaker_allowed
+            || self.added
+            || self.blocked
+            || self.verified.is_some()
+            || self.told
+    }
+
+    /// Whether we have said anything about this person.
+    pub(crate) const fn is_decided(&self) -> bool {
+        self.is_kept() || self.declined != 0
+    }
+
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         proto::Contact {
             format: FORMAT,
@@ -96,6 +115,8 @@ impl ContactRow {
             }),
             told: self.told,
             told_clock: self.told_clock,
+            acquaintance_ms: self.acquaintance.map_or(0, Unix::millis),
+            answers: self.answers,
         }
         .encode_to_vec()
     }
@@ -132,6 +153,8 @@ impl ContactRow {
             }),
             told: row.told,
             told_clock: row.told_clock,
+            acquaintance: Some(Unix::from_millis(row.acquaintance_ms)).filter(|at| *at != Unix::default()),
+            answers: row.answers,
         })
     }
 }

@@ -29,7 +29,8 @@ fn rows_of_format_1() {
         &State::new(InstallationId::new("a11ce000-0000-4000-8000-000000000001").unwrap()).to_bytes(),
     )
     .unwrap();
-    let chat = Chat { id: lab(), clock: 1_600_000_000_000, unread: 2, opened_by: OpenedBy::Stranger };
+    let chat =
+        Chat { clock: 1_600_000_000_000, unread: 2, opened_by: OpenedBy::Stranger, ..Chat::new(lab()) };
     let message = Message {
         id: MessageId::from_bytes([7; 32]),
         chat: lab(),

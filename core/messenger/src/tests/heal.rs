@@ -498,3 +498,26 @@ fn an_old_contact_code_sent_again_neither_dates_a_device_nor_brings_anything_for
     alice.hear_all(bob.key(), &new);
     assert!(brought(&alice) != due && heard(&alice) == Some(alice.now.unix), "he has started");
 }
+
+/// Each new device of a person that writes without the ratchet hears of ours, however soon it follows another.
+#[test]
+fn every_new_device_of_a_person_is_answered_at_once() {
+    use crate::limits::MAX_ANSWERS;
+    let (mut alice, bob) = acquainted();
+    let to_alice = ChatId::OneToOne(alice.key());
+    let mut answers = Vec::new();
+    for n in 0..=MAX_ANSWERS + 1 {
+        let mut anew = Side::unopened(0xb2);
+        anew.dice = Dice::new(&n.to_be_bytes());
+        anew.now = bob.now;
+        anew.open();
+        let (_, send) = anew.say(&to_alice, "from my new device");
+        let effects = alice.hear(bob.key(), &send);
+        assert!(messages(&effects).is_empty(), "less than it has shown");
+        answers.push(sends(&effects).len());
+        // It comes again: the device is known, and has been told.
+        assert_eq!(sends(&alice.hear(bob.key(), &send)).len(), 0);
+    }
+    let all = usize::try_from(MAX_ANSWERS).unwrap() + 1;
+    assert_eq!((answers.iter().sum::<usize>(), answers.last()), (all, Some(&0)), "and not for ever");
+}

@@ -506,3 +506,35 @@ fn a_stranger_opens_one_topic_until_it_is_accepted() {
     assert_eq!(of_mallory(&bob.command(Command::AddContact { peer, nickname: None })), (1, 1));
     assert_eq!(of_mallory(&bob.open()), (1, 1));
 }
+
+/// `security.md` S14 by the outer layer: what Alice signed for Bob, sealed anew to Carol by Bob, who has its plaintext.
+#[test]
+fn m13_what_was_written_to_another_is_not_ours() {
+    let (alice, bob, mut carol) = (Side::new(0xa1), Side::new(0xb2), Side::new(0xc3));
+    let to_bob = to_one(&alice, &bob, "I leave you everything");
+    assert_eq!(carol.refused(sealed(&alice, &carol, to_bob.clone())), payload("messenger.wrong_chat"));
+    let (sync, _) = synced(&alice, &carol, &[to_bob]);
+    assert_eq!(carol.refused(sealed(&alice, &carol, sync)), payload("messenger.wrong_chat"));
+    // What names no person at all says nothing about who was meant.
+    let mut nobody = ChatMessageOut::one_to_one(&carol.key(), "hello", clock(), START);
+    nobody.chat_id = "somebody".to_owned();
+    let nobody = signed(&alice, MessageType::CHAT_MESSAGE, nobody.encode().unwrap());
+    assert_eq!(messages(&carol.receive(sealed(&alice, &carol, nobody))).len(), 1);
+}
+
+/// Whoever fills a clock with messages of its own does not get a copy of somebody else's shown twice.
+#[test]
+fn a_crowded_clock_does_not_show_a_message_in_another_wrapper_again() {
+    let (alice, mallory, mut bob) = (Side::new(0xa1), Side::new(0xc3), Side::new(0xb2));
+    bob.command(Command::Open(lab()));
+    let genuine = to_lab(&alice, "hello all");
+    bob.receive(on_lab(&alice, &bob, genuine.clone()));
+    for n in 0..=crate::limits::MAX_SAME_CLOCK {
+        bob.receive(on_lab(&mallory, &bob, to_lab(&mallory, &format!("{n}"))));
+    }
+    for n in 0..9 {
+        let wrapped = [&genuine[..], &[0x78, n]].concat();
+        assert!(messages(&bob.receive(on_lab(&mallory, &bob, wrapped))).is_empty(), "shown again");
+    }
+    assert_eq!(bob.rows(Table::Message), crate::limits::MAX_SAME_CLOCK);
+}

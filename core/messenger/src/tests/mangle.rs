@@ -106,7 +106,14 @@ fn mangled_rows_are_a_corrupt_store() {
     let person = SecretKey::from_slice(&[0xa1; 32]).unwrap().public();
     let lab = ChatId::Public(PublicName::new("lab").unwrap());
     let key = chat_key(&lab);
-    let chat = Chat { id: lab.clone(), clock: 77, unread: 2, opened_by: OpenedBy::Stranger };
+    let chat = Chat {
+        since: START,
+        seen: true,
+        clock: 77,
+        unread: 2,
+        opened_by: OpenedBy::Stranger,
+        ..Chat::new(lab.clone())
+    };
     let id = MessageId::from_bytes([7; 32]);
     let message = Message {
         id,
@@ -168,6 +175,8 @@ fn mangled_rows_are_a_corrupt_store() {
         }),
         told: true,
         told_clock: 5,
+        acquaintance: Some(START),
+        answers: 1,
     }
     .to_bytes())
     {

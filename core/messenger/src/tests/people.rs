@@ -3,8 +3,9 @@
 use undertone_transport::{PublicName, Route};
 
 use super::*;
-use crate::Protection;
-use crate::limits::{MAX_PEOPLE, MAX_QUEUED_ACKS, MAX_STRANGER_CHATS};
+use crate::limits::{ACQUAINTANCES_LEAVE, MAX_PEOPLE, MAX_QUEUED_ACKS, MAX_STRANGER_CHATS};
+use crate::rows::ContactRow;
+use crate::{Pfs, Protection};
 
 fn lab() -> ChatId {
     ChatId::Public(PublicName::new("lab").unwrap())
@@ -44,21 +45,114 @@ fn whom_we_have_added_is_no_stranger_however_many_there_are() {
     assert_eq!(bob.singletons().strangers, MAX_STRANGER_CHATS);
 }
 
+/// A thousand keys cost an attacker minutes: what they ask for must not keep others out.
 #[test]
-fn devices_of_people_beyond_the_limit_are_not_kept_but_their_words_are() {
-    let (mut bob, mut carol) = (Side::new(0xb2), Side::new(0xc3));
+fn the_oldest_request_that_nobody_has_looked_at_gives_way() {
+    let mut bob = Side::new(0xb2);
+    let mut strangers: Vec<Side> = (1..=4).map(Side::new).collect();
+    for stranger in &mut strangers {
+        let (_, hello) = stranger.say(&ChatId::OneToOne(bob.key()), "hello");
+        stranger.hear_all(bob.key(), &bob.hear(stranger.key(), &hello));
+        // In a session, with the key of a message that has not come.
+        stranger.say(&ChatId::OneToOne(bob.key()), "lost");
+        let (_, third) = stranger.say(&ChatId::OneToOne(bob.key()), "third");
+        bob.hear(stranger.key(), &third);
+        bob.later(Duration::from_secs(1));
+    }
+    let chats: Vec<_> = strangers.iter().map(|stranger| ChatId::OneToOne(stranger.key())).collect();
+    // The first was looked at; the second has given way, when there is no more room.
+    bob.command(Command::MarkRead(chats[0].clone()));
+    set(&mut bob, |state| state.strangers = MAX_STRANGER_CHATS);
+    let of = |bob: &Side, table, stranger: &Side| {
+        let prefix = [bob.key().to_compressed(), stranger.key().to_compressed()].concat();
+        bob.store.scan_prefix(table, &prefix, Order::Ascending, 9).unwrap().len()
+    };
+    let of_ratchet = [Table::Device, Table::Session, Table::Skipped, Table::Negotiated];
+    for table in of_ratchet {
+        assert_ne!(of(&bob, table, &strangers[1]), 0, "{}", table.name());
+    }
+    let mut newcomer = Side::new(0xc3);
+    let (_, send) = newcomer.say(&ChatId::OneToOne(bob.key()), "I am honest");
+    let effects = bob.hear(newcomer.key(), &send);
+    assert_eq!(messages(&effects).len(), 1);
+    let removed = |effects: &[Effect]| {
+        let is = |effect: &Effect| match effect {
+            Effect::Notify(Notice::ChatRemoved(id)) => Some(id.clone()),
+            _ => None,
+        };
+        effects.iter().filter_map(is).collect::<Vec<_>>()
+    };
+    assert_eq!(removed(&effects), [chats[1].clone()], "the person is told");
+    let unlisten =
+        |effect: &&Effect| matches!(effect, Effect::Transport(undertone_transport::Command::Unlisten(_)));
+    assert_eq!(effects.iter().filter(unlisten).count(), 2);
+    assert_eq!(bob.texts(&chats[0]).len(), 2);
+    for table in of_ratchet {
+        assert_eq!(of(&bob, table, &strangers[1]), 0, "{}", table.name());
+        assert_ne!(of(&bob, table, &strangers[2]), 0, "{}", table.name());
+    }
+    assert!(bob.texts(&chats[1]).is_empty());
+    assert_eq!(bob.store.get(Table::Contact, &strangers[1].key().to_compressed()).unwrap(), None);
+    assert_eq!(bob.singletons().strangers, MAX_STRANGER_CHATS);
+    // Neither does one give way that was answered or added, nor whom we have said how to write to.
+    bob.command(Command::AddContact { peer: strangers[2].key(), nickname: None });
+    bob.command(Command::SetPfs { peer: strangers[3].key(), pfs: Pfs::Off });
+    bob.command(Command::MarkRead(ChatId::OneToOne(newcomer.key())));
+    set(&mut bob, |state| state.strangers = MAX_STRANGER_CHATS);
+    let (_, send) = Side::new(0xd4).say(&ChatId::OneToOne(bob.key()), "too many");
+    let arrival = bob.arrival(Side::new(0xd4).key(), &send);
+    assert_eq!(bob.refused(arrival), Undecodable::Payload("messenger.too_many_strangers"));
+    // Whoever gave way may ask again.
+    set(&mut bob, |state| state.strangers = 0);
+    let (_, again) = strangers[1].say(&ChatId::OneToOne(bob.key()), "me again");
+    bob.now = strangers[1].now;
+    bob.hear(strangers[1].key(), &again);
+    assert_eq!(bob.rows(Table::Chat), 4, "a request, if it can be read: its session is gone");
+}
+
+/// Everybody in a public chat can be somebody else with each word.
+#[test]
+fn acquaintances_make_room_for_each_other_and_those_heard_longest_ago_leave() {
+    let (mut bob, mut carol, mut dave) = (Side::new(0xb2), Side::new(0xc3), Side::new(0xd4));
     bob.command(Command::Open(lab()));
-    let (_, send) = carol.say(&lab(), "hi all");
+    for (n, speaker) in [&mut carol, &mut dave].into_iter().enumerate() {
+        let (_, send) = speaker.say(&lab(), "hi all");
+        bob.hear(speaker.key(), &send);
+        assert_eq!(bob.singletons().people, u32::try_from(n).unwrap() + 1);
+    }
+    bob.later(Duration::from_secs(3_600));
+    carol.now = bob.now;
+    let (_, send) = carol.say(&lab(), "still here");
+    bob.hear(carol.key(), &send);
+    // As many more as leave at once but one, all heard between the two.
+    let heard = ContactRow { acquaintance: Some(bob.now.unix), ..ContactRow::default() };
+    let earlier = ContactRow { acquaintance: Some(START.after(Duration::from_secs(9))), ..heard.clone() };
+    for n in 1..ACQUAINTANCES_LEAVE {
+        let secret = SecretKey::from_slice(&keccak256(&n.to_be_bytes())).unwrap();
+        bob.store.put(Table::Contact, &secret.public().to_compressed(), &earlier.to_bytes()).unwrap();
+    }
     set(&mut bob, |state| state.people = MAX_PEOPLE);
-    let devices = bob.rows(Table::Device);
-    bob.hear(carol.key(), &send);
-    assert_eq!(bob.texts(&lab()), ["hi all"]);
-    assert_eq!(bob.rows(Table::Device), devices);
-    set(&mut bob, |state| state.people = MAX_PEOPLE - 1);
-    let (_, send) = carol.say(&lab(), "me again");
-    bob.hear(carol.key(), &send);
-    assert_eq!(bob.rows(Table::Device), devices + 1);
-    assert_eq!(bob.singletons().people, MAX_PEOPLE);
+    let mut erin = Side::new(0xe5);
+    let (_, send) = erin.say(&lab(), "I am new");
+    bob.hear(erin.key(), &send);
+    let known = |bob: &Side, side: &Side| !bob.messenger.devices(&bob.store, &side.key()).unwrap().is_empty();
+    assert_eq!([&carol, &dave, &erin].map(|side| known(&bob, side)), [true, false, true]);
+    assert_eq!(bob.singletons().people, 2, "and the number is counted anew");
+    assert_eq!(bob.texts(&lab()).len(), 4, "what was said stays");
+    // Whom we write to or add, or who asks for a chat, is no mere acquaintance any more.
+    bob.say(&ChatId::OneToOne(carol.key()), "hello");
+    assert_eq!(bob.singletons().people, 1);
+    bob.command(Command::AddContact { peer: erin.key(), nickname: None });
+    assert_eq!(bob.singletons().people, 0);
+    dave.now = bob.now;
+    let (_, send) = dave.say(&lab(), "back");
+    bob.hear(dave.key(), &send);
+    assert_eq!(bob.singletons().people, 1);
+    let (_, send) = dave.say(&ChatId::OneToOne(bob.key()), "psst");
+    bob.hear(dave.key(), &send);
+    assert_eq!(bob.singletons().people, 0);
+    bob.command(Command::Decline { peer: dave.key(), block: false });
+    assert_eq!(bob.singletons().people, 0);
 }
 
 #[test]
