@@ -56,9 +56,9 @@ fn answer(zone: &Zone, question: &[u8], way: Way) -> Vec<u8> {
 
 async fn serve(zone: Zone, tasks: &Tasks) -> SocketAddr {
     let zone = Arc::new(zone);
-    // Both have the same port: nobody else is likely to have taken the one for UDP.
-    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let at = tcp.local_addr().unwrap();
+    // Both have the same port.
+    let at = SocketAddr::from(([127, 0, 0, 1], undertone_support::lasting_port()));
+    let tcp = TcpListener::bind(at).await.unwrap();
     let udp = UdpSocket::bind(at).await.unwrap();
     let (zone_of_udp, zone_of_tcp) = (Arc::clone(&zone), zone);
     tasks.spawn("dns.udp", async move {

@@ -11,7 +11,7 @@ use undertone_runtime::{Environment, Tasks};
 use undertone_support::{rng, until_async};
 
 /// Longer than anything here takes on a busy machine: the curve of the library of v5 is slow without optimisation.
-pub(crate) const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(600);
 
 pub(crate) fn key(n: u64) -> NodeKey {
     NodeKey::random(&mut rng(n))

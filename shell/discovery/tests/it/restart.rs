@@ -1,7 +1,7 @@
 //! What a node keeps when it ends, in order or not.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,10 +36,10 @@ async fn the_number_of_the_record_never_goes_back_even_if_the_node_is_killed() {
     std::fs::copy(&path, &kept).unwrap();
     node.stop().await;
 
-    // The address was a router's word, and is not known at the start. Port 0 gives another port, too.
-    let again = Node::start(config(&kept)).await;
+    // The address was a router's word, and is not known at the start. The port is another one, too.
+    let port = SocketAddr::from((Ipv4Addr::LOCALHOST, undertone_support::lasting_port()));
+    let again = Node::start(DiscoveryConfig { listen: port, ..config(&kept) }).await;
     assert_eq!(again.discovery.record().seq(), told.seq() + 1);
-    let port = again.discovery.local_addr().unwrap();
     let last = again.discovery.record();
     again.stop().await;
     // A start that changes nothing changes nothing.

@@ -63,7 +63,8 @@ async fn over_v4_alone() {
     assert!(nodes[2].discovery.nodes().await.iter().all(|node| node.source == Source::V4));
     let samples = nodes[2].discovery.clock_samples();
     assert_eq!(samples.len(), 1, "all are in one prefix");
-    assert!((-5_000..=1_000).contains(&samples[0].offset_ms), "{samples:?}");
+    // Whole seconds, and what a busy machine delays for longer than 20 is not taken at all.
+    assert!((-20_000..=1_000).contains(&samples[0].offset_ms), "{samples:?}");
     let look = || async {
         let found = nodes[2].discovery.lookup(&wanted.key().to_xy()).await;
         found.into_iter().find(|enode| *enode == wanted)
