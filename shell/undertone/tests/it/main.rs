@@ -34,7 +34,7 @@ use undertone_runtime::{Environment, Shutdown, Tasks};
 use undertone_transport::PublicName;
 
 /// Longer than anything here takes, on a busy machine too.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(120);
 /// A port of 0 on loopback.
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 

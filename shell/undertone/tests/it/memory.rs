@@ -227,22 +227,22 @@ impl<'a> Search<'a> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 files += self.look_at_files(&path);
-            } else {
-                self.look(&path.display().to_string(), &std::fs::read(&path).unwrap());
-                files += 1;
+                continue;
             }
+            match std::fs::read(&path) {
+                Ok(bytes) => self.look(&path.display().to_string(), &bytes),
+                // Put in place of another, or deleted, since the directory was read.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => panic!("{}: {error}", path.display()),
+            }
+            files += 1;
         }
         files
     }
 
-    /// All that a process can read of its own memory; the bytes looked at, or `None` where the system refuses.
+    /// All that a held process can read of its own memory; the bytes looked at, or `None` where the system refuses.
     fn look_at_memory(&mut self, process: &Child) -> Option<usize> {
         let pid = process.id();
-        // Held, so that what is listed is still there when it is read.
-        rustix::process::kill_process(rustix::process::Pid::from_child(process), Signal::STOP).ok()?;
-        let status = format!("/proc/{pid}/status");
-        let stopped = || std::fs::read_to_string(&status).is_ok_and(|text| text.contains("State:\tT"));
-        assert!(undertone_support::until(LONG, stopped), "the child is held");
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
         let memory = File::open(format!("/proc/{pid}/mem")).ok()?;
         let mut total = 0;
@@ -268,6 +268,15 @@ impl<'a> Search<'a> {
         }
         Some(total)
     }
+}
+
+/// Stops a process, so that what is listed of its memory is still there when it is read, and its files are those of one
+/// moment.
+fn hold(process: &Child) {
+    rustix::process::kill_process(rustix::process::Pid::from_child(process), Signal::STOP).unwrap();
+    let status = format!("/proc/{}/status", process.id());
+    let stopped = || std::fs::read_to_string(&status).is_ok_and(|text| text.contains("State:\tT"));
+    assert!(undertone_support::until(LONG, stopped), "the child is held");
 }
 
 /// One end of a session as a store keeps it: `core/ratchet/proto/stored.proto`, message Session.
@@ -478,6 +487,7 @@ fn found_after(word: &str) -> Option<BTreeMap<&'static str, BTreeSet<String>>> {
     on_disk(&said);
 
     // What only the child's own store has.
+    hold(&life.process);
     let copy = dir.path().join("copy");
     std::fs::create_dir(&copy).unwrap();
     for file in ["messages.db", "messages.db-wal", "messages.db.salt"] {
