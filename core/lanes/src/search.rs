@@ -38,6 +38,14 @@ pub struct Search {
     places: Places,
 }
 
+/// A nonce of some, from one on and wrapping around, whose hash begins with at least so many zero bits.
+#[derive(Clone, Copy)]
+struct Wanted {
+    start: u64,
+    attempts: u64,
+    zeros: u32,
+}
+
 impl Search {
     /// Absorbs the prefix, for the best backend that this processor has.
     pub fn new(prefix: &[u8]) -> Self {
@@ -77,16 +85,17 @@ impl Search {
     /// The first of `attempts` consecutive nonces from `start` on, wrapping around, whose hash begins with at least
     /// `zeros` zero bits. Every backend gives the same answer.
     pub fn first(&self, start: u64, attempts: u64, zeros: u32) -> Option<u64> {
+        let wanted = Wanted { start, attempts, zeros };
         match self.backend.0 {
-            Kind::Portable => self.run(Portable, start, attempts, zeros),
+            Kind::Portable => self.run(Portable, wanted),
             #[cfg(target_arch = "x86_64")]
-            Kind::Bmi(backend) => self.run(backend, start, attempts, zeros),
+            Kind::Bmi(backend) => self.run(backend, wanted),
             #[cfg(target_arch = "x86_64")]
-            Kind::Sse2(backend) => self.run(backend, start, attempts, zeros),
+            Kind::Sse2(backend) => self.run(backend, wanted),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2(backend) => self.run(backend, start, attempts, zeros),
+            Kind::Avx2(backend) => self.run(backend, wanted),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512(backend) => self.run(backend, start, attempts, zeros),
+            Kind::Avx512(backend) => self.run(backend, wanted),
         }
     }
 
@@ -97,16 +106,11 @@ impl Search {
         hashed.digest(0)
     }
 
-    fn run<const N: usize>(
-        &self,
-        backend: impl Permute<N>,
-        start: u64,
-        attempts: u64,
-        zeros: u32,
-    ) -> Option<u64> {
+    fn run<const N: usize>(&self, backend: impl Permute<N>, wanted: Wanted) -> Option<u64> {
         if self.fills_its_block() {
-            return self.run_through_two(backend, start, attempts, zeros);
+            return self.run_through_two(backend, wanted);
         }
+        let Wanted { start, attempts, .. } = wanted;
         let changing = self.changing();
         let mut made = 0u64;
         while made < attempts {
@@ -116,7 +120,7 @@ impl Search {
             let mut half = Half::new(&self.before(nonce & !changing).words(), &self.places);
             let words =
                 |nonces: [u64; N]| backend.first_words(&mut half, nonces.map(|nonce| self.last_word(nonce)));
-            let found = self.look(nonce, alike, zeros, words);
+            let found = self.look(Wanted { start: nonce, attempts: alike, ..wanted }, words);
             if found.is_some() {
                 return found;
             }
@@ -126,19 +130,13 @@ impl Search {
     }
 
     /// Where the block behind the nonce holds padding alone, all of its state depends on the nonce: two permutations.
-    fn run_through_two<const N: usize>(
-        &self,
-        backend: impl Permute<N>,
-        start: u64,
-        attempts: u64,
-        zeros: u32,
-    ) -> Option<u64> {
+    fn run_through_two<const N: usize>(&self, backend: impl Permute<N>, wanted: Wanted) -> Option<u64> {
         let midstate = State::broadcast(&self.midstate.words());
         let mut first = self.first.spread();
         let second = self.second.as_ref().map_or(Block::ZERO, Block::spread);
         let mut between = State::ZERO;
         let mut hashed = State::ZERO;
-        self.look(start, attempts, zeros, |nonces: [u64; N]| {
+        self.look(wanted, |nonces: [u64; N]| {
             if let Some(word) = first.0.get_mut(self.word) {
                 *word = nonces.map(u64::swap_bytes);
             }
@@ -152,9 +150,7 @@ impl Search {
     /// The first nonce with these zeros, by the first words of the hashes of `N` nonces.
     fn look<const N: usize>(
         &self,
-        start: u64,
-        attempts: u64,
-        zeros: u32,
+        Wanted { start, attempts, zeros }: Wanted,
         mut first_words: impl FnMut([u64; N]) -> [u64; N],
     ) -> Option<u64> {
         // Of the first word, whose bytes begin with the lowest.
@@ -247,11 +243,12 @@ mod tests {
             asked += nonces.len();
             [0; 4]
         };
-        assert_eq!(search.look(0, 10, 65, &mut zeros), None);
-        assert_eq!(search.look(0, 0, 0, &mut zeros), None);
+        let wanted = |attempts, zeros| Wanted { start: 0, attempts, zeros };
+        assert_eq!(search.look(wanted(10, 65), &mut zeros), None);
+        assert_eq!(search.look(wanted(0, 0), &mut zeros), None);
         assert_eq!(asked, 12);
         let want =
             (0..1_000).find(|nonce| leading_zeros(&search.hash(*nonce)) >= 5).expect("one of 32 has them");
-        assert_eq!(search.look(0, 1_000, 5, |_| [0; 4]), Some(want));
+        assert_eq!(search.look(wanted(1_000, 5), |_| [0; 4]), Some(want));
     }
 }
