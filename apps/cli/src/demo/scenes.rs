@@ -22,7 +22,7 @@ use crate::output::{BOLD, DIM, GOOD, NAME, Ui, paint};
 /// The public chat of the demo.
 const PUBLIC: &str = "#undertone-demo";
 /// How long one step may take. Only a broken step needs it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Messages of the burst that is sent with random delays.
 const BURST: usize = 6;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{Ended, Running, run, undertone};
+use crate::{Ended, LONG, Running, run, undertone};
 
 fn once(dir: &Path) -> Ended {
     run(undertone().args(["demo", "--once", "--datadir"]).arg(dir))
@@ -22,6 +22,9 @@ fn it_ends_well_again_and_again_also_after_kill_9_of_the_whole_tree() {
         let demo = Running::start(undertone().args(["demo", "--once", "--datadir"]).arg(dir.path()));
         while !demo.line().contains(place) {}
         demo.kill_tree();
+        // Bob is a process of his own, which nobody here can wait for: he has gone when his directory is free.
+        let free = || undertone_runtime::DataDirLock::check(&dir.path().join("bob")).is_ok();
+        assert!(undertone_support::until(LONG, free));
     }
     once(dir.path()).expect(0);
 }

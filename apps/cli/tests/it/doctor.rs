@@ -44,8 +44,10 @@ fn a_machine_without_a_node_is_looked_at() {
 #[test]
 fn what_is_wrong_is_red_with_the_fix_and_the_status_is_1() {
     let home = Home::new(70);
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
+    // For UDP it is nobody's, whatever else runs on the machine.
+    let port = undertone_support::lasting_port();
+    let taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let port = port.to_string();
     let key = std::fs::read_dir(home.data().join("keystore")).unwrap().next().unwrap().unwrap().path();
     let open = |mode| std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
     open(0o644);

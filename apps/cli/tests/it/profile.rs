@@ -43,16 +43,6 @@ fn picture(home: &Home) -> PathBuf {
     file
 }
 
-/// The next event of this kind; others are passed over.
-fn next(listening: &Running, event: &str) -> Value {
-    loop {
-        let value = listening.json();
-        if value["event"] == event {
-            return value;
-        }
-    }
-}
-
 #[test]
 fn a_name_is_looked_up_before_it_is_claimed() {
     let (alice, node) = (home_of("alice"), node());
@@ -118,9 +108,9 @@ fn contacts_hear_of_a_profile_and_see_whether_its_name_is_true() {
     let verdict = || show(&["--json", "--ens-rpc", &url]).json()["ensVerified"].clone();
 
     run(&mut bob.undertone(&["contacts", "add", &key, "Alice"])).expect(0);
-    assert_eq!(next(&bob_listens, "contact")["person"]["nickname"], "Alice");
+    assert_eq!(bob_listens.event("contact")["person"]["nickname"], "Alice");
     run(&mut alice.undertone(&["contacts", "add", &bob.key.to_hex(), "Bob", "--tell"])).expect(0);
-    let told = next(&bob_listens, "contact");
+    let told = bob_listens.event("contact");
     assert_eq!((&told["person"]["hasAddedUs"], &told["person"]["claimedEns"]), (&true.into(), &Value::Null));
 
     // The owner of her data directory does it; the endpoint is known to this process alone.
@@ -129,7 +119,7 @@ fn contacts_hear_of_a_profile_and_see_whether_its_name_is_true() {
     let claimed = run(alice.undertone(&claim).env("UNDERTONE_ENS_RPC", &url)).expect(0);
     assert!(claimed.err.contains("1 person will hear of it"), "{claimed:?}");
     alice_listens.says("your contacts are told the name alice.stateofus.eth and a picture of you");
-    let heard = next(&bob_listens, "contact");
+    let heard = bob_listens.event("contact");
     assert_eq!(heard["person"]["claimedEns"], "alice.stateofus.eth");
     assert_eq!(verdict(), true);
     assert!(show(&["--ens-rpc", &url]).out.contains("alice.stateofus.eth verified"));
@@ -145,7 +135,7 @@ fn contacts_hear_of_a_profile_and_see_whether_its_name_is_true() {
 
     // A name that is not hers.
     run(&mut alice.undertone(&["account", "profile", "--ens-name", "carol.eth", "--unchecked"])).expect(0);
-    assert_eq!(next(&bob_listens, "contact")["person"]["claimedEns"], "carol.eth");
+    assert_eq!(bob_listens.event("contact")["person"]["claimedEns"], "carol.eth");
     assert_eq!(verdict(), false);
     assert!(show(&["--ens-rpc", &url]).out.contains("WRONG"));
     run(&mut alice.undertone(&["account", "profile", "--no-ens-name"])).expect(0);
