@@ -17,12 +17,17 @@ pub const LAST_SECS: u32 = 2;
 /// for tools and keeps envelopes of 136 years out.
 pub const MAX_TTL: u32 = 86_400;
 
-/// How much later than the sealer's clock a receiver's divisor may count, in seconds of life. Our choice: a
-/// peer whose clock is a second behind adds one second or two to the life of what was just made.
-pub const SEAL_SKEW_SECS: u32 = 2;
+/// How many seconds of life more our own envelopes have work for: geth divides by one more than what its clock is behind
+/// the sealer's, and takes what is up to [`FUTURE_SECS`] ahead.
+pub const SEAL_SKEW_SECS: u32 = FUTURE_SECS + 1;
 
-/// Envelopes that wait for the clock of one peer, at most [`SEAL_SKEW_SECS`]; one above it is not sent to that peer. Our
-/// choice.
+/// How old an envelope of others is sent whose work is just enough for a peer, in seconds. Our choice: a peer whose clock is
+/// a second behind adds one second or two to the life of what was just made. One that is further behind may still find
+/// it too cheap; to wait longer for that would cost everybody.
+pub const CLOSE_SECS: u32 = 2;
+
+/// Envelopes that wait for the clock of one peer, at most [`CLOSE_SECS`]; for one above it that peer is looked at again by
+/// then. Our choice.
 pub const MAX_DEFERRED: usize = 1_024;
 
 /// Largest body of a packet in bytes, and largest `20 + len(data)` (`geth: const DefaultMaxMessageSize`).
@@ -94,6 +99,13 @@ pub const MAX_LISTED: usize = 256;
 /// Packets with envelopes of ours that one peer has not confirmed; above it the oldest is given up. Our choice.
 pub const MAX_UNCONFIRMED: usize = 64;
 
+/// Answers that wait until a peer takes another packet by the limits that it announced; above it the oldest is not given.
+/// Our choice: as many as we wait for.
+pub const MAX_HELD_ANSWERS: usize = MAX_UNCONFIRMED;
+
+/// Bytes of these answers. Our choice: a quarter of [`PER_LINK`].
+pub const MAX_HELD_BYTES: usize = PER_LINK / 4;
+
 /// Envelopes of a packet that are hashed at once. Our choice: eight rounds of the widest lanes, in 15 KiB.
 pub const HASHED_TOGETHER: usize = 64;
 
@@ -108,6 +120,27 @@ pub const SAMPLE_WITHIN: Duration = Duration::from_secs(2);
 
 /// At most one sample of a peer in this time. Our choice: many peers count, not many envelopes.
 pub const SAMPLE_EVERY: Duration = Duration::from_secs(10);
+
+/// How old a link is before its packets are read for what they say of its clock: what comes first is the pool of whoever
+/// gives it. Our choice: with [`SAMPLE_EVERY`] a node's look at a link that is no longer young.
+pub const READ_AFTER: Duration = Duration::from_secs(4);
+
+/// At most one packet of a link is read in this time. Our choice: what had piled up comes at once and counts once.
+pub const READ_EVERY: Duration = Duration::from_secs(1);
+
+/// Packets that are to have been read, over [`SAMPLE_EVERY`] at least, before they say anything. Our choice: the median of
+/// fewer would be any one's.
+pub const MIN_READINGS: usize = 3;
+
+/// Packets that count; above it the oldest does not. Our choice: some more than are read in [`SAMPLE_EVERY`].
+pub const MAX_READINGS: usize = 16;
+
+/// For how long a packet counts. Our choice: a quiet link has one in a minute.
+pub const READING_LIFE: Duration = Duration::from_secs(300);
+
+/// From here on a link's clock is read though nothing is refused, until it is right again. Our choice: half of what is
+/// refused.
+pub const READ_ON: Duration = Duration::from_secs(5);
 
 /// Jobs that are out at once. Our choice: more than any pool has workers.
 pub const MAX_JOBS: usize = 32;

@@ -151,8 +151,13 @@ pub enum SearchStep {
 impl Search {
     /// Prepares a search that starts at `nonce` (random: counting from 0 shows how fast this machine is).
     ///
-    /// The result reaches `target` by every divisor in use (RLP without nonce: geth; full RLP: EIP-627, parity;
-    /// `20 + len(data)`: nim), also for a receiver whose clock is [`SEAL_SKEW_SECS`] behind.
+    /// The result reaches `target` by every divisor in use, also for a receiver whose clock is so far behind that it barely
+    /// takes what is made now: it divides by [`SEAL_SKEW_SECS`] more.
+    ///
+    /// DEVIATION: the originals seal for the divisor of one of them and for a clock as right as their own: geth for the RLP
+    /// without nonce, EIP-627 and parity for the full RLP, nim for `20 + len(data)`. What one of them seals, another may
+    /// find too cheap, and geth drops whoever passes it on. Ours costs up to twice the work, and none of them drops us for
+    /// it (tests `sealing_reaches_its_target_by_every_divisor`, `our_own_are_dear_enough_for_every_clock_that_takes_them`).
     ///
     /// # Errors
     /// [`PowError::TooMuch`].

@@ -339,6 +339,9 @@ pub struct Stats {
     pub refused: u64,
     /// Of these, how many for a clock, as status-go says it: of every refusal. Many in a row: our clock is wrong.
     pub refused_for_clock: u64,
+    /// How often an envelope had to wait for a peer's clock and found no room to
+    /// ([`MAX_DEFERRED`](crate::limits::MAX_DEFERRED)). It is looked at again when the first of them is old enough.
+    pub crowded_out: u64,
     /// Envelopes that were put into packets.
     pub relayed: u64,
     /// Packets of envelopes.

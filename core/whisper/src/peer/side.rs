@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use undertone_base::Mono;
 
 use crate::dialect::WakuVersion;
-use crate::limits::{RESCAN_EVERY, SEAL_SKEW_SECS, STATUS_TIMEOUT};
+use crate::limits::{CLOSE_SECS, RESCAN_EVERY, STATUS_TIMEOUT};
 use crate::rate::Pace;
 use crate::wire;
 use crate::{Bloom, Envelope};
@@ -30,6 +30,9 @@ pub(crate) struct Side {
     pub(crate) cursor: u64,
     /// Envelopes whose work a slow clock could find too little: arrival, and when each is old enough (Unix seconds).
     pub(crate) deferred: BTreeMap<u64, u32>,
+    /// What found no room among the deferred: the first such arrival, and when the first of them is old enough. From then
+    /// on what arrived since is looked at again.
+    pub(crate) crowded_out: Option<(u64, u32)>,
     /// What the peer was given, by the limits that it announced here.
     pub(crate) pace: Pace,
     /// The first of them for which a timer runs.
@@ -44,6 +47,7 @@ impl Side {
             version,
             cursor: 0,
             deferred: BTreeMap::new(),
+            crowded_out: None,
             pace: Pace::default(),
             next_due: None,
             rescan: Rescan::Never,
@@ -94,7 +98,8 @@ impl Side {
 
     /// When the first deferred envelope is due, if no timer runs for it.
     pub(crate) fn schedule(&mut self) -> Option<u32> {
-        let first = self.deferred.values().min().copied();
+        let listed = self.deferred.values().min().copied();
+        let first = listed.into_iter().chain(self.crowded_out.map(|(_, due)| due)).min();
         if first == self.next_due {
             return None;
         }
@@ -131,9 +136,9 @@ pub(crate) fn is_wanted(wants: &Wants, envelope: &Envelope) -> bool {
 /// one that falls below its minimum by that. With work to spare, or a little older, no such clock matters.
 pub(crate) fn wanted_from(wants: &Wants, envelope: &Envelope) -> Option<u32> {
     let ttl = envelope.header().ttl;
-    let longer = f64::from(ttl) / f64::from(ttl.saturating_add(SEAL_SKEW_SECS));
+    let longer = f64::from(ttl) / f64::from(ttl.saturating_add(CLOSE_SECS));
     let close = envelope.strict_pow() * longer < wants.min_pow.value();
-    close.then(|| envelope.header().expiry.saturating_sub(ttl).saturating_add(SEAL_SKEW_SECS))
+    close.then(|| envelope.header().expiry.saturating_sub(ttl).saturating_add(CLOSE_SECS))
 }
 
 /// Whether wishes `new` may let through what `old` did not.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::limits::{MAX_BUNDLE, MAX_FAULTS};
+use crate::pow::{Search, SearchStep};
 use crate::wire::{self, PacketFault, Service};
 use crate::{Bloom, Pow, Refusal};
 
@@ -208,6 +209,34 @@ fn what_a_slow_clock_could_find_too_cheap_waits_for_it() {
     assert_eq!(sent(&mut engine, at(2_000)), [2]);
 }
 
+/// geth takes what was made up to ten seconds ahead of its clock, and divides by one second of life more than that.
+#[test]
+fn our_own_are_dear_enough_for_every_clock_that_takes_them() {
+    let geth = |slow: u32, envelope: &Envelope| {
+        let mut geth = Whisper::new(&Config { min_pow: Pow::STATUS, ..Config::default() });
+        let behind = Now { unix: Unix::from_secs(u64::from(T0 - slow)), ..at(0) };
+        join(&mut geth, behind, 1, &Status::default());
+        give(&mut geth, behind, 1, &[envelope]).unwrap();
+        geth.stats()
+    };
+    let mut cases = 0;
+    for size in [284usize, 369, 540, 625, 881] {
+        for i in 0..32u8 {
+            let header = Header { expiry: T0 + 15, ttl: 15, topic: STATUS_TOPIC };
+            let search = Search::new(header, vec![i; size], Pow::STATUS, u64::from(i) << 40).unwrap();
+            let SearchStep::Done(Ok(own)) = search.run(u64::MAX) else { panic!("no work found") };
+            for slow in [0, 1, 3, 5, 8, 10] {
+                let stats = geth(slow, &own);
+                assert_eq!((stats.accepted, stats.low_pow), (1, 0), "{size} bytes, {slow} s slow");
+                cases += 1;
+            }
+            // Whoever is further behind takes it for one of the future, whatever its work.
+            assert_eq!(geth(11, &own).early, 1);
+        }
+    }
+    assert_eq!(cases, 5 * 32 * 6);
+}
+
 #[test]
 fn envelopes_that_wait_for_a_clock_are_bounded_and_forgotten_with_the_pool() {
     let strict = Status { min_pow: Pow::new(f64::MIN_POSITIVE).unwrap(), ..Status::default() };
@@ -232,6 +261,29 @@ fn envelopes_that_wait_for_a_clock_are_bounded_and_forgotten_with_the_pool() {
     assert_eq!(engine.poll_timeout(), Some(at(16_000).mono));
     engine.handle_timeout(at(16_000));
     assert_eq!((engine.pooled().0, engine.poll_timeout()), (0, None));
+}
+
+#[test]
+fn what_found_no_room_to_wait_for_a_clock_goes_when_it_is_old_enough() {
+    let number = 4 * crate::limits::MAX_DEFERRED;
+    let all: Vec<_> = (0..number).map(|n| envelope(T0 + 15, 15, &[n.to_be_bytes(); 12].concat())).collect();
+    let least = all.iter().map(Envelope::strict_pow).fold(f64::MAX, f64::min);
+    let mut engine = Whisper::new(&open_config());
+    join(&mut engine, at(0), 1, &Status::default());
+    join(&mut engine, at(0), 2, &Status { min_pow: Pow::new(least * 0.95).unwrap(), ..Status::default() });
+    let mut got = 0;
+    for part in all.chunks(64) {
+        give(&mut engine, at(0), 1, &part.iter().collect::<Vec<_>>()).unwrap();
+        got += relayed(&mut engine, at(0)).len();
+    }
+    let waiting = all.iter().filter(|one| one.strict_pow() * 15.0 / 17.0 < least * 0.95).count();
+    assert_eq!(got, number - waiting);
+    assert!(waiting > crate::limits::MAX_DEFERRED);
+    assert!(engine.stats().crowded_out > 0);
+    assert_eq!(engine.poll_timeout(), Some(at(2_000).mono));
+    engine.handle_timeout(at(2_000));
+    assert_eq!(relayed(&mut engine, at(2_000)).len(), waiting, "none is lost and none goes twice");
+    assert_eq!(engine.poll_timeout(), Some(at(16_000).mono), "and nothing waits any more");
 }
 
 #[test]
