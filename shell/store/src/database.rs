@@ -1,10 +1,11 @@
 //! Opening a database and the state that every connection to it has.
 
+use std::cell::Cell;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rand_core::CryptoRng;
@@ -22,6 +23,11 @@ use crate::{limits, schema};
 /// Whoever opens it owns the data directory (`undertone_runtime::DataDirLock`).
 pub struct Database {
     conn: Connection,
+    log: PathBuf,
+    /// How long the log is when it holds nothing but its beginning.
+    begun: Cell<u64>,
+    /// Commits that the log may remember.
+    kept: Cell<usize>,
 }
 
 impl Database {
@@ -52,6 +58,7 @@ impl Database {
             return Err(OpenError::Missing("database"));
         }
         let mut database = Self::connect(path, &key)?;
+        database.forget_the_last_run();
         schema::migrate(&mut database.conn)?;
         database.make_ready()?;
         if salt.state == State::Fresh {
@@ -60,13 +67,26 @@ impl Database {
         Ok(database)
     }
 
+    /// Erases the log that a process left when it died. Another program that looks into the file puts it off.
+    fn forget_the_last_run(&self) {
+        if self.log_length() > 0 && !self.erase_log().unwrap_or(false) {
+            self.kept.set(1);
+        }
+    }
+
     /// What the first message would have to do otherwise: compile its statements, and write to a log that is not there
     /// yet, which takes the disk three times as long as one that is (the log's header and the directory are made
     /// durable, each by itself). A disk that takes no writes shows here as well. Reads and writes no row.
     fn make_ready(&self) -> Result<(), OpenError> {
         tx::prepare(&self.conn)?;
+        self.begin_log()
+    }
+
+    /// Makes the log, or its beginning when it is empty.
+    pub(crate) fn begin_log(&self) -> Result<(), OpenError> {
         // The only write that SQLite does although nothing changes. What the schema is, says the table of that name.
         self.conn.pragma_update(None, "user_version", schema::SCHEMA_VERSION)?;
+        self.begun.set(self.log_length());
         Ok(())
     }
 
@@ -87,7 +107,14 @@ impl Database {
             _ => result,
         };
         match result {
-            Ok(value) => self.commit().map(|()| value).map_err(E::from),
+            Ok(value) => {
+                self.commit()?;
+                if self.kept.get() >= limits::LOG_COMMITS {
+                    // What fails was logged; it is tried again after the next commit.
+                    let _ = self.renew_log();
+                }
+                Ok(value)
+            }
             Err(error) => {
                 self.roll_back();
                 Err(error)
@@ -95,16 +122,33 @@ impl Database {
         }
     }
 
-    /// Closes the file, with everything in the log moved into it.
+    /// Closes the file, with everything in the log moved into it and the log erased.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; what was committed is safe in the log then.
     pub fn close(self) -> Result<(), StoreError> {
+        if self.kept.get() > 0 {
+            // What fails was logged; SQLite removes the log all the same.
+            let _ = self.erase_log();
+        }
         self.conn.close().map_err(|(_, e)| refused("close", &e))
     }
 
     pub(crate) const fn conn(&self) -> &Connection {
         &self.conn
+    }
+
+    pub(crate) fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    fn log_length(&self) -> u64 {
+        fs::metadata(&self.log).map_or(0, |found| found.len())
+    }
+
+    /// Commits that the log may remember.
+    pub(crate) const fn kept(&self) -> &Cell<usize> {
+        &self.kept
     }
 
     pub(crate) fn begin(&self) -> Result<(), StoreError> {
@@ -118,7 +162,12 @@ impl Database {
 
     /// Durable when it answers `Ok`; rolled back otherwise.
     pub(crate) fn commit(&self) -> Result<(), StoreError> {
-        self.statement("COMMIT").inspect_err(|_| self.roll_back())
+        let committed = self.statement("COMMIT").inspect_err(|_| self.roll_back());
+        // An input that changed nothing has written nothing.
+        if self.log_length() != self.begun.get() {
+            self.kept.set(self.kept.get().saturating_add(1));
+        }
+        committed
     }
 
     /// Ends the transaction without effect. Should even that fail, it stays open, nothing in it is ever committed, and
@@ -160,7 +209,9 @@ impl Database {
         // The first read of the file: a page that does not authenticate shows here, as "not a database".
         conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         configure(&conn)?;
-        Ok(Self { conn })
+        let mut log = path.to_owned().into_os_string();
+        log.push("-wal");
+        Ok(Self { conn, log: log.into(), begun: Cell::new(0), kept: Cell::new(0) })
     }
 }
 

@@ -32,6 +32,10 @@
 //! Opening compiles the statements of a message and makes the log, so that the first message to somebody waits for its
 //! own rows and one synchronisation of the disk, and for nothing else (row B7). It reads no row of the port.
 //!
+//! The log remembers every page that it was given. Once the store was quiet for a second, at the latest two seconds or 64
+//! commits after the first, and at opening and closing, it is moved into the database file, overwritten with zeros and
+//! cut off ([`limits`], the names with `LOG`). The thread that writes does it between two batches.
+//!
 //! # Invariants
 //!
 //! - An input that is refused, or that the store fails, leaves every row as it was.
@@ -39,6 +43,8 @@
 //!   after a crash (the disk did not say); its output still never leaves.
 //! - After any error of SQLite inside a step the step counts as failed, whatever the machine answers, and no later
 //!   statement of it runs: SQLite may have rolled the transaction back by itself, and what followed would be on its own.
+//! - What a committed input replaced or deleted is in none of the files once the log was erased. (What the disk itself
+//!   keeps of sectors that were overwritten is beyond a program.)
 //! - Neither keys nor rows reach a log or an error.
 //!
 //! # Example
@@ -87,8 +93,10 @@ mod database;
 mod error;
 mod key;
 pub mod limits;
+mod log;
 mod schema;
 mod tx;
+mod wait;
 mod worker;
 mod writer;
 

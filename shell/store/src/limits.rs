@@ -12,6 +12,16 @@ pub const QUEUE: usize = 1024;
 /// How long SQLite waits for another connection to the same file. Only a foreign tool can hold it: the data directory
 /// is locked.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long after the last commit the log is erased. Long enough that the messages of one turn share it, short enough
+/// that a person who puts the machine down has nothing left in it.
+pub const LOG_QUIET: Duration = Duration::from_secs(1);
+/// How long after the first commit the log is erased however busy the store is: what is promised
+/// (`docs/protocol/security.md`, *stolen running device*).
+pub const LOG_AGE: Duration = Duration::from_secs(2);
+/// Commits after which the log is erased, whatever the time. Erasing takes about as long as four of them.
+pub const LOG_COMMITS: usize = 64;
+/// How long until the log is tried again that could not be erased, because a foreign tool reads the database.
+pub const LOG_RETRY: Duration = Duration::from_secs(5);
 /// Prepared statements kept. Three per table and the shapes of scan that the messenger uses.
 pub(crate) const STATEMENTS: usize = 128;
 /// Bytes that the log file keeps after a checkpoint; it grows beyond only while a query holds a snapshot.

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use undertone_base::{StoreError, wipe_stack};
@@ -11,7 +12,9 @@ use undertone_runtime::Clock;
 use crate::database::Database;
 use crate::error::{SubmitError, WriterError};
 use crate::limits;
+use crate::log::Keeping;
 use crate::tx::SqlTx;
+use crate::wait::within;
 use crate::writer::{Counters, Machine, Outcome, Reply};
 
 /// A query, told by itself when there is no transaction for it.
@@ -29,6 +32,7 @@ pub(crate) struct Worker<M: Machine> {
     clock: Clock,
     queue: mpsc::Receiver<Request<M>>,
     counters: Arc<Counters>,
+    keeping: Keeping,
 }
 
 /// Why the rest of a batch cannot go on.
@@ -46,14 +50,18 @@ impl From<StoreError> for Broken {
 }
 
 impl<M: Machine> Worker<M> {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         database: Database,
         machine: M,
         clock: Clock,
         queue: mpsc::Receiver<Request<M>>,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { database, machine, clock, queue, counters }
+        let mut keeping = Keeping::default();
+        if database.kept().get() > 0 {
+            keeping.committed(clock.now().mono);
+        }
+        Self { database, machine, clock, queue, counters, keeping }
     }
 
     /// Until every handle is gone, a close, or a panic of the machine.
@@ -66,7 +74,7 @@ impl<M: Machine> Worker<M> {
     #[inline(never)]
     fn serve(mut self) {
         let mut carried = None;
-        while let Some(request) = carried.take().or_else(|| self.queue.blocking_recv()) {
+        while let Some(request) = carried.take().or_else(|| self.next()) {
             match request {
                 Request::Close(reply) => {
                     self.close(reply);
@@ -78,11 +86,38 @@ impl<M: Machine> Worker<M> {
             // A step has keys in its hands, and this thread may idle for long.
             wipe_stack();
             if self.counters.panicked.load(Ordering::Acquire) {
-                return;
+                break;
             }
         }
         // An error was logged, and nobody is left to hear it.
         let _ = self.database.close();
+    }
+
+    /// The next request, and the log erased as soon as it is due meanwhile.
+    fn next(&mut self) -> Option<Request<M>> {
+        loop {
+            let full = self.database.kept().get() >= limits::LOG_COMMITS;
+            match self.keeping.wait(self.clock.now().mono, full) {
+                None => return self.queue.blocking_recv(),
+                Some(Duration::ZERO) => self.erase_log(),
+                // What the clock says counts, not how long was waited.
+                Some(wait) => {
+                    if let Some(request) = within(wait, self.queue.recv()) {
+                        return request;
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn erase_log(&mut self) {
+        if let Ok(true) = self.database.renew_log() {
+            self.keeping.erased();
+            add(&self.counters.log_erased, 1);
+        } else {
+            self.keeping.refused(self.clock.now().mono);
+        }
     }
 
     fn close(mut self, reply: oneshot::Sender<Result<(), WriterError>>) {
@@ -112,6 +147,9 @@ impl<M: Machine> Worker<M> {
             .and_then(|()| self.database.commit().map_err(Broken::Store));
         let broken = match done {
             Ok(()) => {
+                if self.database.kept().get() > 0 {
+                    self.keeping.committed(self.clock.now().mono);
+                }
                 self.answer(replies, outcomes);
                 return carried;
             }

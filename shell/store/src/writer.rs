@@ -182,6 +182,7 @@ impl<M: Machine> Writer<M> {
             batches: read(&self.counters.batches),
             done: read(&self.counters.done),
             failed: read(&self.counters.failed),
+            log_erased: read(&self.counters.log_erased),
             refused: read(&self.counters.refused),
         }
     }
@@ -243,6 +244,8 @@ pub struct Stats {
     pub done: u64,
     /// Inputs that the store failed, alone or with their batch.
     pub failed: u64,
+    /// How often the log was erased.
+    pub log_erased: u64,
     /// Inputs that the machine refused.
     pub refused: u64,
 }
@@ -252,6 +255,7 @@ pub(crate) struct Counters {
     pub(crate) batches: AtomicU64,
     pub(crate) done: AtomicU64,
     pub(crate) failed: AtomicU64,
+    pub(crate) log_erased: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) panicked: AtomicBool,
 }

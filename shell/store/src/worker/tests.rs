@@ -1,8 +1,8 @@
 //! Faults: the n-th write fails, the disk is full, the commit fails, SQLite rolls back by itself.
 
-use undertone_base::{Secret, StoreError};
+use undertone_base::{Now, Secret, StoreError};
 use undertone_messenger::store::{Keys, Order, StoreTx as _, Table};
-use undertone_runtime::{Clock, block_on};
+use undertone_runtime::{Clock, ManualClock, block_on};
 
 use super::*;
 use crate::writer::{Answer, Stats, Writer};
@@ -48,7 +48,9 @@ fn fuse(database: &Database, allowed: u32, way: &str) {
 }
 
 fn start(database: Database, machine: Rows) -> Writer<Rows> {
-    Writer::start(database, machine, Clock::system()).unwrap()
+    // Its log is erased by no clock.
+    let still = Clock::manual(ManualClock::new(Now::default()));
+    Writer::start(database, machine, still).unwrap()
 }
 
 /// Queues all inputs while the thread is held by a query, so that they make one batch.
@@ -198,4 +200,26 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let refused =
         Database::open(&dir.path().join("x.db"), &Secret::new([1; 32]), &mut undertone_support::rng(1));
     assert_eq!(refused.unwrap_err().to_string(), "the database has schema 99, this version knows up to 1");
+}
+
+#[test]
+fn a_reader_in_the_way_puts_the_erasure_off_and_it_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let hand = ManualClock::new(Now::default());
+    let rows = Rows { count: 1, swallows: false };
+    let writer = Writer::start(database(&dir), rows, Clock::manual(hand.clone())).unwrap();
+    writer.submit_blocking(1).unwrap();
+    let reader = database(&dir);
+    reader.begin_read().unwrap();
+    reader.conn().query_row("SELECT count(*) FROM message", [], |_| Ok(())).unwrap();
+    writer.submit_blocking(2).unwrap();
+    hand.advance(limits::LOG_AGE);
+    // Between two requests the thread looks at the clock, and tries.
+    writer.read_blocking(|_| ()).unwrap();
+    writer.read_blocking(|_| ()).unwrap();
+    assert_eq!(writer.stats().log_erased, 0);
+    reader.roll_back();
+    hand.advance(limits::LOG_RETRY);
+    assert!(undertone_support::until(Duration::from_secs(60), || writer.stats().log_erased == 1));
+    assert_eq!(keys(&writer).len(), 2);
 }

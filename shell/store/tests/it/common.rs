@@ -63,6 +63,10 @@ pub(crate) enum Tell {
     Note(u32),
     /// The same, then moves the clock on by the whole window of a batch.
     Slow(u32, ManualClock),
+    /// Changes nothing.
+    Nothing,
+    /// Writes the one row that each replaces, as a message replaces the key of its session.
+    Replace(u32),
     /// Writes a row and refuses.
     Refuse,
     /// Writes a row and panics.
@@ -91,6 +95,11 @@ impl Machine for Scribe {
                 clock.advance(undertone_store::limits::BATCH_WINDOW);
                 note(tx, n)
             }
+            Tell::Nothing => Ok(0),
+            Tell::Replace(n) => {
+                tx.put(Table::Session, b"session", &n.to_be_bytes())?;
+                note(tx, n)
+            }
             Tell::Refuse => {
                 tx.put(Table::Chat, b"refused", b"row")?;
                 Err(Refusal::Asked)
@@ -101,6 +110,11 @@ impl Machine for Scribe {
             }
         }
     }
+}
+
+/// The number in the row that is replaced.
+pub(crate) fn scribe_key(row: &[u8]) -> u32 {
+    u32::from_be_bytes(row.try_into().unwrap())
 }
 
 fn note(tx: &mut SqlTx<'_>, n: u32) -> Result<u32, Refusal> {

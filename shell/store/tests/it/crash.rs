@@ -9,6 +9,8 @@ use undertone_runtime::block_on;
 use crate::common::{Place, Tell, writer};
 
 const DIRECTORY: &str = "UNDERTONE_TEST_CRASH_DIRECTORY";
+/// The child erases its log after each commit when there is such a variable.
+const ERASES: &str = "UNDERTONE_TEST_CRASH_ERASES";
 
 /// Not a test by itself: the process that [`killed_at_any_moment`] starts and kills.
 #[test]
@@ -16,7 +18,8 @@ fn child_writes_until_it_is_killed() {
     let Some(dir) = std::env::var_os(DIRECTORY) else { return };
     let mut place = Place::new();
     place.root = dir.into();
-    let (writer, _) = writer(&place);
+    let (writer, hand) = writer(&place);
+    let erases = std::env::var_os(ERASES).is_some();
     let mut out = std::io::stdout();
     for first in (0..u32::MAX).step_by(4) {
         let answers = [0, 1, 2, 3].map(|n| writer.try_submit(Tell::Note(first + n)).unwrap());
@@ -25,14 +28,17 @@ fn child_writes_until_it_is_killed() {
             writeln!(out, "\nkept {n}").unwrap();
             out.flush().unwrap();
         }
+        if erases {
+            hand.advance(undertone_store::limits::LOG_AGE);
+        }
     }
 }
 
 #[test]
 fn killed_at_any_moment() {
-    for kill_after in [1, 2, 7, 30, 101] {
+    for (kill_after, erases) in [1, 2, 7, 30, 101].into_iter().flat_map(|n| [(n, false), (n, true)]) {
         let place = Place::new();
-        let kept = run_and_kill(&place, kill_after);
+        let kept = run_and_kill(&place, kill_after, erases);
         let rows = place.open().transact(|tx| {
             let keys = |table| tx.scan(table, Keys::ALL, Order::Ascending, usize::MAX);
             Ok::<_, undertone_base::StoreError>((keys(Table::Message)?, keys(Table::Timeline)?))
@@ -49,8 +55,9 @@ fn killed_at_any_moment() {
 }
 
 /// How many inputs the process acknowledged before it died.
-fn run_and_kill(place: &Place, kill_after: u32) -> u32 {
+fn run_and_kill(place: &Place, kill_after: u32, erases: bool) -> u32 {
     let mut child = Command::new(std::env::current_exe().unwrap())
+        .envs(erases.then_some((ERASES, "1")))
         .args(["--exact", "crash::child_writes_until_it_is_killed", "--nocapture"])
         .env(DIRECTORY, &place.root)
         .stdout(Stdio::piped())

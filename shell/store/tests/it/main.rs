@@ -4,6 +4,7 @@
 mod common;
 mod conformance;
 mod crash;
+mod log;
 mod opening;
 mod silent;
 mod talk;
