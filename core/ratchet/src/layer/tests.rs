@@ -93,6 +93,20 @@ fn carry(bundle: Vec<u8>) -> Vec<u8> {
     encode("x", bundle, std::collections::BTreeMap::new(), b"payload".to_vec())
 }
 
+/// The same protobuf with an unknown field in front that makes it `to` bytes long.
+fn padded(mut bytes: Vec<u8>, to: usize) -> Vec<u8> {
+    use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+    let mut padded = Vec::with_capacity(to);
+    encode_key(15, WireType::LengthDelimited, &mut padded);
+    let rest = to - padded.len() - bytes.len();
+    let padding = rest - encoded_len_varint(u64::try_from(rest).unwrap());
+    encode_varint(u64::try_from(padding).unwrap(), &mut padded);
+    padded.resize(padded.len() + padding, 0);
+    padded.append(&mut bytes);
+    assert_eq!(padded.len(), to, "one byte more or less is not always possible");
+    padded
+}
+
 fn some_prekey(seed: u64) -> PrekeyId {
     let private = PrekeyPrivate::random(&mut undertone_support::rng(seed));
     PrekeyId::of(&private.secret_key().public())

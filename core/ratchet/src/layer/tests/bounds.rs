@@ -5,7 +5,8 @@ use undertone_base::StoreError;
 
 use super::*;
 use crate::limits::{
-    MAX_DEVICES_PER_IDENTITY, MAX_MESSAGE, MAX_PAYLOAD, MAX_SESSIONS_PER_IDENTITY, MAX_SKIPPED_PER_SESSION,
+    MAX_BUNDLE_BYTES, MAX_DEVICES_PER_IDENTITY, MAX_MESSAGE, MAX_PAYLOAD, MAX_RETIRED_KEYS,
+    MAX_SESSIONS_PER_IDENTITY, MAX_SKIPPED_PER_SESSION,
 };
 use crate::proto::wire;
 use crate::store::Row;
@@ -48,6 +49,55 @@ fn the_largest_payload_arrives() {
     let payload = vec![7; MAX_PAYLOAD];
     let sealed = alice.direct(START, &bob.key(), &payload);
     assert_eq!(bob.open(START, &alice.key(), &sealed.bytes).unwrap().payload, Some(payload));
+}
+
+#[test]
+fn the_longest_message_and_the_longest_bundle_are_read_and_one_byte_more_is_not() {
+    let (mut alice, bob) = (Party::new(47), Party::new(48));
+    let bundle = bob.bundle("phone", some_prekey(1), 1, nanos(START));
+    let refused = alice.open(START, &bob.key(), &padded(carry(bundle.clone()), MAX_MESSAGE + 1));
+    assert_eq!(refused, Err(OpenError::Protocol(ProtocolError::TooLong { got: MAX_MESSAGE + 1 })));
+
+    let too_long = carry(padded(bundle.clone(), MAX_BUNDLE_BYTES + 1));
+    let opened = alice.open(START, &bob.key(), &too_long).unwrap();
+    assert_eq!(opened.payload.as_deref(), Some(&b"payload"[..]));
+    assert_eq!(opened.dropped, [crate::BundleError::TooLarge]);
+    assert!(alice.store.is_empty());
+
+    let longest = padded(carry(padded(bundle, MAX_BUNDLE_BYTES)), MAX_MESSAGE);
+    let opened = alice.open(START, &bob.key(), &longest).unwrap();
+    assert_eq!((opened.dropped.len(), opened.learned.len()), (0, 1));
+}
+
+/// A copy of what is older is refused all the same: it cannot be told from a forgery any more.
+#[test]
+fn of_the_keys_that_a_peer_has_used_the_oldest_are_forgotten() {
+    use crate::RatchetError::{BadMac, Duplicate};
+
+    let (mut alice, mut bob) = acquainted(49);
+    let turn = |alice: &mut Party, bob: &mut Party| {
+        let there = alice.direct(START, &bob.key(), b"there");
+        bob.open(START, &alice.key(), &there.bytes).unwrap();
+        let back = bob.direct(START, &alice.key(), b"back");
+        alice.open(START, &bob.key(), &back.bytes).unwrap();
+        let sessions = bob.store.scan(Table::Session, b"").unwrap();
+        let retired = sessions
+            .iter()
+            .map(|(_, row)| crate::session::Session::from_bytes(row.as_ref()).unwrap().ratchet.retired.len());
+        (there.bytes, retired.max().unwrap())
+    };
+    // One key is in use beside those that were.
+    let mut sent: Vec<_> = (0..=MAX_RETIRED_KEYS).map(|_| turn(&mut alice, &mut bob)).collect();
+    assert!(sent.iter().map(|(_, retired)| *retired).eq(0..=MAX_RETIRED_KEYS));
+    let mut before = bob.clone();
+    sent.push(turn(&mut alice, &mut bob));
+    assert_eq!(sent.last().map(|(_, retired)| *retired), Some(MAX_RETIRED_KEYS));
+    let refused = |bob: &mut Party, n: usize| bob.open(START, &alice.key(), &sent[n].0);
+    assert_eq!(refused(&mut before, 0), Err(Duplicate.into()));
+    assert_eq!(refused(&mut bob, 0), Err(BadMac.into()));
+    for n in 1..sent.len() {
+        assert_eq!(refused(&mut bob, n), Err(Duplicate.into()), "turn {n}");
+    }
 }
 
 #[test]

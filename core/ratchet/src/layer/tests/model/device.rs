@@ -1,10 +1,14 @@
 //! A device of somebody, and a store that tells of writes.
 
+use std::cell::Cell;
+
 use undertone_base::{Now, StoreError};
 use undertone_crypto::{KeyId, MemoryKeyring, PublicKey, SecretKey};
 use undertone_support::ChaCha20Rng;
 
 use super::super::super::{Context, Encryption, Opened, Sealed};
+use crate::layer::Erased;
+use crate::limits::ERASE_PAGE;
 use crate::store::{MemoryRatchetStore, RatchetStore, Row, Table};
 use crate::{InstallationId, LocalIdentity, OpenError, SealError};
 
@@ -71,10 +75,17 @@ impl Device {
         sender: &PublicKey,
         bytes: &[u8],
     ) -> (Result<Opened, OpenError>, usize) {
-        let mut store = Watched { below: &mut self.store, writes: 0 };
+        let mut store = Watched::new(&mut self.store);
         let mut cx = Context { store: &mut store, keyring, now, rng };
         let result = self.layer.open(&mut cx, sender, bytes);
         (result, store.writes)
+    }
+
+    /// Erases as much as one call does, and says how many full pages it has read.
+    pub(super) fn erase(&mut self, now: Now) -> (Erased, usize) {
+        let mut store = Watched::new(&mut self.store);
+        let erased = self.layer.erase_outdated(&mut store, now).unwrap();
+        (erased, store.full_pages.get())
     }
 
     pub(super) fn seal(
@@ -113,10 +124,17 @@ impl Device {
     }
 }
 
-/// Counts what is written.
+/// Counts what is written, and the pages that are full.
 struct Watched<'a> {
     below: &'a mut MemoryRatchetStore,
     writes: usize,
+    full_pages: Cell<usize>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(below: &'a mut MemoryRatchetStore) -> Self {
+        Self { below, writes: 0, full_pages: Cell::new(0) }
+    }
 }
 
 impl RatchetStore for Watched<'_> {
@@ -145,6 +163,9 @@ impl RatchetStore for Watched<'_> {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
-        self.below.scan_page(table, prefix, after, limit)
+        assert!(limit <= ERASE_PAGE, "{limit} rows at once");
+        let page = self.below.scan_page(table, prefix, after, limit)?;
+        self.full_pages.set(self.full_pages.get() + usize::from(page.len() == ERASE_PAGE));
+        Ok(page)
     }
 }

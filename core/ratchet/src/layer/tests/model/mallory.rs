@@ -3,22 +3,22 @@
 use std::rc::Rc;
 
 use prost::Message as _;
-use undertone_crypto::{PublicKey, SecretKey};
+use undertone_crypto::SecretKey;
 
+use super::super::padded;
 use super::device::Person;
 use super::world::{Flight, World};
 use super::{below, count};
 use crate::bundle::{nanos, sign};
 use crate::limits::{
-    MAX_BUNDLE_ENTRIES, MAX_BUNDLES, MAX_INSTALLATION_ID, MAX_PAYLOAD, MAX_PREKEY_VERSION,
-    MAX_SESSIONS_PER_IDENTITY, MIN_BUNDLE_TIMESTAMP, MIN_RATCHET_CIPHERTEXT,
+    MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES, MAX_BUNDLES, MAX_INSTALLATION_ID, MAX_MESSAGE, MAX_PAYLOAD,
+    MAX_PREKEY_VERSION, MAX_SESSIONS_PER_IDENTITY, MIN_BUNDLE_TIMESTAMP, MIN_RATCHET_CIPHERTEXT,
 };
 use crate::proto::wire;
 use crate::protocol::ProtocolMessage;
-use crate::ratchet::Ratchet;
 use crate::store::{RatchetStore as _, Table};
 use crate::stored::OwnState;
-use crate::{BundleError, Entry, EphemeralKey, InstallationId, PrekeyId, RatchetPair, RemoteIdentity, x3dh};
+use crate::{BundleError, Entry, InstallationId, PrekeyId};
 
 impl World {
     pub(super) fn mallory_acts(&mut self) {
@@ -95,7 +95,7 @@ impl World {
         let sealed = device.seal_dh(&self.mallory.keyring, self.now, &mut self.rng, &peer, &payload);
         let mut message = wire::ProtocolMessage::decode(&sealed.bytes[..]).unwrap();
         let entry = message.direct_message["none"].clone();
-        let what = below(&mut self.rng, 9);
+        let what = below(&mut self.rng, 11);
         let now = nanos(self.now.unix);
         let bundle = |name: &str, version, entries: u8, timestamp| {
             let layer = &device.layer;
@@ -155,15 +155,23 @@ impl World {
                 message.bundles = vec![signed.encode_to_vec()];
                 ("MAX_INSTALLATION_ID", Some(BundleError::Installation))
             }
+            8 => {
+                message.bundles = vec![padded(bundle("m", 1, 1, now), MAX_BUNDLE_BYTES + 1)];
+                ("MAX_BUNDLE_BYTES", Some(BundleError::TooLarge))
+            }
+            9 => ("MAX_MESSAGE", None),
             _ => {
                 message.bundles = vec![bundle("too new", MAX_PREKEY_VERSION + 1, 1, now)];
                 ("MAX_PREKEY_VERSION", None)
             }
         };
-        let opens = dropped.is_some() || what == 8;
+        let opens = dropped.is_some() || bound == "MAX_PREKEY_VERSION";
         let to = flight.to;
-        let arrived =
-            self.receive(&Flight { signer: own, bytes: Rc::new(message.encode_to_vec()), ..flight });
+        let mut bytes = message.encode_to_vec();
+        if bound == "MAX_MESSAGE" {
+            bytes = padded(bytes, MAX_MESSAGE + 1);
+        }
+        let arrived = self.receive(&Flight { signer: own, bytes: Rc::new(bytes), ..flight });
         assert_eq!(arrived.is_some(), opens, "{}: {bound}", self.what);
         if opens {
             assert_eq!(self.dropped, Vec::from_iter(dropped), "{}: {bound}", self.what);
@@ -175,7 +183,7 @@ impl World {
     }
 
     /// The prekey that the bundles of a device name; made if there is none yet.
-    fn prekey_of(&mut self, (person, device): (usize, usize)) -> Vec<u8> {
+    pub(super) fn prekey_of(&mut self, (person, device): (usize, usize)) -> Vec<u8> {
         let Person { key, keyring, devices, .. } = &mut self.people[person];
         let (key, row) = (*key, &mut devices[device]);
         row.seal_dh(keyring, self.now, &mut self.rng, &key, b"");
@@ -184,39 +192,12 @@ impl World {
         OwnState::from_bytes(state.as_ref()).unwrap().prekey.as_bytes().to_vec()
     }
 
-    /// A message that opens a session with a device of somebody and is still under way.
-    pub(super) fn opening_by_mallory(&mut self) -> Option<Flight> {
-        let flight = self.overheard()?;
-        let life = self.next_life();
-        let name = InstallationId::random(&mut self.rng);
-        let device = self.mallory.named_device(life, name);
-        let to = flight.to;
-        // Nothing else is in the message: what is older than two weeks is not refused for its bundle.
-        let prekey = self.prekey_of(to);
-        let (own, peer) = (self.mallory.key, self.people[to.0].key);
-        let prekey = PublicKey::from_compressed(&prekey).unwrap();
-        let ephemeral = EphemeralKey::random(&mut self.rng);
-        let peer = RemoteIdentity::new(peer);
-        let sk =
-            x3dh::initiate(&self.mallory.keyring, device.layer.own(), &peer, &prekey, &ephemeral).unwrap();
-        let mut ratchet = Ratchet::initiator(&sk, &prekey, RatchetPair::random(&mut self.rng));
-        let (header, payload) = ratchet.seal(b"late").unwrap();
-        let id = prekey.to_compressed().to_vec();
-        let entry = wire::DirectMessage {
-            x3dh_header: Some(wire::X3dhHeader {
-                key: ephemeral.secret_key().public().to_compressed().to_vec(),
-                id: id.clone(),
-            }),
-            dr_header: Some(wire::DrHeader { key: header.key.as_bytes().to_vec(), n: 0, pn: 0, id }),
-            payload,
-            dh_header: None,
-        };
-        let message = wire::ProtocolMessage {
-            installation_id: device.layer.installation().as_str().to_owned(),
-            direct_message: [("none".to_owned(), entry)].into(),
-            ..Default::default()
-        };
-        Some(Flight { signer: own, to, bytes: Rc::new(message.encode_to_vec()) })
+    /// A message that opens a session with a device of somebody and is still under way. Nothing else is in it: what is
+    /// older than two weeks is not refused for its bundle.
+    pub(super) fn opening_by_a_stranger(&mut self) -> Flight {
+        let to = self.any_device();
+        let stranger = Person::new(&mut self.rng);
+        self.opener(&stranger, to).seal(b"late")
     }
 
     fn open_session(&mut self, flight: Flight, name: InstallationId) {

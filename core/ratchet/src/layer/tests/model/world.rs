@@ -11,13 +11,16 @@ use undertone_support::ChaCha20Rng;
 
 use super::device::{Device, Person};
 use super::{Counts, Profile, below, count};
+use crate::bundle::nanos;
+use crate::layer::Erased;
 use crate::limits::{
-    MAX_DEVICES_PER_IDENTITY, MAX_OWN_DEVICES, MAX_SESSIONS_PER_IDENTITY, MAX_SKIPPED_PER_SESSION,
-    MAX_TARGETS, PREKEY_KEPT, PREKEY_ROTATION, SKIPPED_KEPT,
+    BUNDLE_FRESH, MAX_DEVICES_PER_IDENTITY, MAX_ERASED, MAX_MESSAGE, MAX_OWN_DEVICES,
+    MAX_SESSIONS_PER_IDENTITY, MAX_SKIPPED_PER_SESSION, MAX_TARGETS, PREKEY_KEPT, PREKEY_ROTATION,
+    SKIPPED_KEPT,
 };
 use crate::proto::wire;
 use crate::protocol::ProtocolMessage;
-use crate::store::Table;
+use crate::store::{RatchetStore as _, Table};
 use crate::{BundleError, Enabled, Kind, OpenError, Protection, ProtocolError, RatchetError, Sealed};
 
 /// How often a person is answered because its message was not for a device (`security.md` 5.3).
@@ -61,6 +64,10 @@ pub(super) struct World {
     lives: u64,
     /// Bundles that were left out of the last message that was opened.
     pub(super) dropped: Vec<BundleError>,
+    /// Whether the last message that was opened began a session anew.
+    pub(super) replaced: bool,
+    /// Why the last message that was refused was refused.
+    pub(super) refused: Option<&'static str>,
     pub(super) counts: Counts,
 }
 
@@ -83,6 +90,8 @@ impl World {
             used: BTreeSet::new(),
             lives: 0,
             dropped: Vec::new(),
+            replaced: false,
+            refused: None,
             counts: Counts::new(),
         };
         for person in 0..profile.people {
@@ -138,13 +147,17 @@ impl World {
 
     fn event(&mut self, step: usize) {
         match step {
+            5 => self.converse(),
             10 => {
                 self.profile.burst = 990;
                 self.burst();
             }
+            15 => self.begin_anew(),
             20 => self.jumble(),
+            25 => self.leave_out(),
             30 => self.crowd(),
             40 => self.late_opening(),
+            45 if self.profile.erasing => self.leave_out_for_ever(),
             50 => {
                 self.now = self.now.after(SKIPPED_KEPT + PREKEY_ROTATION);
                 for person in 0..self.people.len() {
@@ -155,7 +168,7 @@ impl World {
         }
     }
 
-    fn any_device(&mut self) -> (usize, usize) {
+    pub(super) fn any_device(&mut self) -> (usize, usize) {
         let person = below(&mut self.rng, self.people.len());
         (person, below(&mut self.rng, self.people[person].devices.len()))
     }
@@ -269,10 +282,23 @@ impl World {
             self.send_from(from, to);
             for flight in self.flights.split_off(before) {
                 self.receive(&flight);
+                self.check_sessions(flight.to);
             }
         }
         self.profile.burst = 0;
         count(&mut self.counts, "step: burst");
+    }
+
+    /// How many messages each session of a device waits for.
+    fn check_sessions(&mut self, (person, device): (usize, usize)) {
+        let store = &self.people[person].devices[device].store;
+        for (session, _) in store.scan(Table::Session, b"").unwrap() {
+            let skipped = store.scan(Table::Skipped, &session).unwrap().len();
+            assert!(skipped <= MAX_SKIPPED_PER_SESSION, "{}: {skipped} keys", self.what);
+            if skipped == MAX_SKIPPED_PER_SESSION {
+                count(&mut self.counts, "bound: MAX_SKIPPED_PER_SESSION");
+            }
+        }
     }
 
     /// So much is under way that some of it is overtaken by almost two thousand.
@@ -297,16 +323,14 @@ impl World {
 
     /// Opens a session on a prekey that its owner has replaced two weeks before the message arrives.
     fn late_opening(&mut self) {
-        let Some(opening) = self.opening_by_mallory() else { return };
+        let opening = self.opening_by_a_stranger();
         let (person, device) = opening.to;
         self.now = self.now.after(PREKEY_ROTATION + Duration::from_millis(1));
         let to = self.another(person);
         self.send_from((person, device), to);
         self.now = self.now.after(PREKEY_KEPT + Duration::from_millis(1));
-        let refused = "refused: open.unknown_prekey";
-        let before = self.counts.get(refused).copied();
-        self.receive(&opening);
-        assert_ne!(self.counts.get(refused).copied(), before, "{}: an old prekey opened", self.what);
+        assert!(self.receive(&opening).is_none(), "{}: an old prekey opened", self.what);
+        assert_eq!(self.refused, Some("open.unknown_prekey"), "{}", self.what);
         count(&mut self.counts, "step: an opening that is two weeks old");
     }
 
@@ -355,6 +379,10 @@ impl World {
                 };
                 count(&mut self.counts, kind);
                 self.dropped.clone_from(&opened.dropped);
+                self.replaced = opened.replaced;
+                if !opened.fresh && opened.dropped.is_empty() {
+                    self.check_stale(flight);
+                }
                 if let Some(payload) = &opened.payload {
                     self.check_words(payload, opened.protection, flight.signer, key, life);
                 }
@@ -363,11 +391,14 @@ impl World {
             }
             Err(error) => {
                 assert_eq!(writes, 0, "{}: {error} and writes", self.what);
+                self.refused = Some(error.code());
                 count(&mut self.counts, format!("refused: {}", error.code()));
                 let bound = match error {
                     OpenError::Protocol(ProtocolError::Bundles { .. }) => Some("MAX_BUNDLES"),
                     OpenError::Protocol(ProtocolError::Entries { .. }) => Some("MAX_DIRECT_ENTRIES"),
-                    OpenError::Protocol(ProtocolError::TooLong { .. }) => Some("MAX_PAYLOAD"),
+                    OpenError::Protocol(ProtocolError::TooLong { got }) => {
+                        Some(if got > MAX_MESSAGE { "MAX_MESSAGE" } else { "MAX_PAYLOAD" })
+                    }
                     OpenError::Ratchet(RatchetError::TooManySkipped) => Some("MAX_SKIP"),
                     OpenError::Ratchet(RatchetError::TooShort { .. }) => Some("MIN_RATCHET_CIPHERTEXT"),
                     OpenError::UnknownPrekey => Some("PREKEY_KEPT"),
@@ -380,6 +411,20 @@ impl World {
                     self.answer(flight);
                 }
                 None
+            }
+        }
+    }
+
+    /// Of what shows nothing of where its device is now, the device has said nothing in the last minutes.
+    fn check_stale(&mut self, flight: &Flight) {
+        let message = wire::ProtocolMessage::decode(&flight.bytes[..]).unwrap();
+        let signer = flight.signer.to_compressed();
+        let recent = nanos(self.now.unix) - i64::try_from(BUNDLE_FRESH.as_nanos()).unwrap();
+        for bundle in &message.bundles {
+            let bundle = wire::Bundle::decode(&bundle[..]).unwrap();
+            if bundle.identity == signer && bundle.signed_pre_keys.contains_key(&message.installation_id) {
+                assert!(bundle.timestamp < recent, "{}: heard of just now", self.what);
+                count(&mut self.counts, "bound: BUNDLE_FRESH");
             }
         }
     }
@@ -406,14 +451,12 @@ impl World {
         let device = &self.people[person].devices[device];
         let devices = device.layer.devices(&device.store, peer).unwrap().len();
         let sessions = device.store.len(Table::Session);
-        let skipped = device.store.len(Table::Skipped);
         assert!(devices <= MAX_DEVICES_PER_IDENTITY, "{}", self.what);
         // All peers of the device together: Mallory and its owner's other devices among them.
         assert!(sessions <= MAX_SESSIONS_PER_IDENTITY * (self.people.len() + 1), "{}", self.what);
         for (hit, bound) in [
             (devices >= MAX_DEVICES_PER_IDENTITY, "bound: MAX_DEVICES_PER_IDENTITY"),
             (sessions >= MAX_SESSIONS_PER_IDENTITY, "bound: MAX_SESSIONS_PER_IDENTITY"),
-            (skipped >= MAX_SKIPPED_PER_SESSION, "bound: MAX_SKIPPED_PER_SESSION"),
         ] {
             if hit {
                 count(&mut self.counts, bound);
@@ -553,12 +596,27 @@ impl World {
         self.erase_at(at);
     }
 
-    fn erase_at(&mut self, (person, device): (usize, usize)) {
+    /// Call after call until all is gone that is outdated.
+    pub(super) fn erase_at(&mut self, (person, device): (usize, usize)) {
         let device = &mut self.people[person].devices[device];
-        let before = device.store.len(Table::Skipped);
-        let _ = device.layer.erase_outdated(&mut device.store, self.now).unwrap();
-        if device.store.len(Table::Skipped) < before {
-            count(&mut self.counts, "bound: SKIPPED_KEPT");
+        loop {
+            let before = device.store.len(Table::Skipped);
+            let (result, pages) = device.erase(self.now);
+            let erased = before - device.store.len(Table::Skipped);
+            assert!(erased <= MAX_ERASED, "{}: {erased} at once", self.what);
+            for (hit, bound) in [
+                (erased > 0, "bound: SKIPPED_KEPT"),
+                (pages > 0, "bound: ERASE_PAGE"),
+                (result == Erased::Part, "bound: MAX_ERASED"),
+            ] {
+                if hit {
+                    count(&mut self.counts, bound);
+                }
+            }
+            if result == Erased::All {
+                break;
+            }
+            assert_eq!(erased, MAX_ERASED, "{}: less than one call may erase", self.what);
         }
         count(&mut self.counts, "step: erase what is outdated");
     }
