@@ -164,6 +164,15 @@ pub(crate) fn told(notice: &Notice, me: &PublicKey, names: &People) -> Option<To
             let line = format!("forward secrecy is {} by default", if on { "on" } else { "OFF" });
             tell(Mark::Note, line, json!({ "event": "defaultPfs", "on": on }))
         }
+        Notice::DeviceBeganAnew { peer, installation } => tell(
+            Mark::Alarm,
+            format!(
+                "{}'s device {} has lost its sessions and begins anew; what waits for it is sent again",
+                name(peer),
+                short(installation)
+            ),
+            json!({ "event": "deviceAnew", "person": of(peer), "device": installation.as_str() }),
+        ),
         Notice::DevicePushedOut { identity, installation } if identity == me => tell(
             Mark::Alarm,
             format!(
@@ -182,6 +191,14 @@ pub(crate) fn told(notice: &Notice, me: &PublicKey, names: &People) -> Option<To
             ),
             json!({ "event": "devicePushedOut", "own": false, "person": of(identity),
                     "device": installation.as_str() }),
+        ),
+        Notice::DevicesLeftOut { peer, why } => tell(
+            Mark::Note,
+            format!(
+                "what {} says of its devices is not believed ({why}): nothing is encrypted for new ones. Is a clock wrong?",
+                name(peer)
+            ),
+            json!({ "event": "devicesLeftOut", "person": of(peer), "code": why }),
         ),
         Notice::Downgraded { peer, installation, to } => tell(
             Mark::Alarm,
@@ -372,8 +389,10 @@ mod tests {
             Notice::ChatRemoved(ChatId::OneToOne(bob)),
             Notice::DefaultPfs(Pfs::Off),
             Notice::DefaultPfs(Pfs::On),
+            Notice::DeviceBeganAnew { peer: bob, installation: id("a1") },
             Notice::DevicePushedOut { identity: me, installation: id("a1") },
             Notice::DevicePushedOut { identity: bob, installation: id("a1") },
+            Notice::DevicesLeftOut { peer: bob, why: "bundle.timestamp" },
             Notice::Downgraded { peer: bob, installation: None, to: Protection::TransportOnly },
             Notice::Downgraded { peer: bob, installation: device.clone(), to: Protection::DhOnly },
             Notice::LostSession { peer: bob, installation: device.clone(), answered: true },

@@ -16,10 +16,10 @@ use zeroize::Zeroizing;
 
 use crate::chat::{Chat, ChatId, FailReason, Message, MessageState, OpenedBy};
 use crate::io::Pfs;
-use crate::limits::BACKUP_PAGE;
+use crate::limits::{BACKUP_PAGE, MAX_ROWS};
 use crate::messenger::Messenger;
 use crate::proto;
-use crate::rows::{ContactRow, State, chat_key, contact_key, timeline_key};
+use crate::rows::{ContactRow, NAMES, NameRow, State, chat_key, contact_key, timeline_key};
 use crate::store::{Keys, Order, StoreTx, Table};
 
 /// The format that this version writes, and the only one so far.
@@ -105,11 +105,16 @@ impl Messenger {
             chats: rows(Table::Chat)?,
             messages: rows(Table::Message)?,
             pfs_default_off: self.default_pfs(tx)? == Pfs::Off,
+            names: Vec::new(),
         };
+        for (key, row) in tx.scan_prefix(Table::Meta, NAMES, Order::Ascending, MAX_ROWS)? {
+            backup.names.push(proto::BackupRow { key, row });
+        }
         for row in rows(Table::Contact)? {
             // When it was answered last is no matter of another device, and whom nothing is said of is left out.
             let contact = ContactRow::from_bytes(&row.row)?;
-            let kept = ContactRow { answered: None, answers: 0, acquaintance: None, ..contact };
+            let kept =
+                ContactRow { answered: None, answers: 0, acquaintance: None, dropped_told: None, ..contact };
             if kept != ContactRow::default() {
                 backup.contacts.push(proto::BackupRow { key: row.key, row: kept.to_bytes() });
             }
@@ -138,6 +143,9 @@ impl Messenger {
         let checked = Checked::parse(self, backup)?;
         for (key, row) in &checked.contacts {
             tx.put(Table::Contact, key, &row.to_bytes())?;
+        }
+        for (key, row) in &checked.names {
+            tx.put(Table::Meta, key, &row.to_bytes())?;
         }
         for chat in &checked.chats {
             tx.put(Table::Chat, &chat_key(&chat.id), &chat.to_bytes())?;
@@ -177,6 +185,7 @@ struct Checked {
     chats: Vec<Chat>,
     messages: Vec<Message>,
     pfs_default: Pfs,
+    names: Vec<(Vec<u8>, NameRow)>,
 }
 
 impl Checked {
@@ -200,7 +209,11 @@ impl Checked {
             known.contains(&message.chat).then(|| at_rest(message))
         })?;
         let pfs_default = if backup.pfs_default_off { Pfs::Off } else { Pfs::On };
-        Ok(Self { contacts, chats, messages, pfs_default })
+        let names = each(backup.names, |row| {
+            let name = NameRow::from_bytes(&row.row).ok()?;
+            name.clone().pin(&row.key).ok().map(|_| (row.key.clone(), name))
+        })?;
+        Ok(Self { contacts, chats, messages, pfs_default, names })
     }
 
     /// The singletons of a device that begins with this.

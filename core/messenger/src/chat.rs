@@ -158,6 +158,9 @@ impl MessageState {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailReason {
+    /// Whoever said why it was not taken found its time wrong: this machine's clock, or theirs.
+    #[error("refused for its time: this machine's clock is wrong, or that of its relays")]
+    Clock,
     /// The person gave it up before a peer took it.
     #[error("given up before a peer took it")]
     GivenUp,

@@ -269,7 +269,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
 }
 
 /// Characters that cannot be seen or turn the text around.
-fn deceives(c: char) -> bool {
+pub(crate) fn deceives(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

@@ -11,6 +11,7 @@ use undertone_ratchet::{Enabled, InstallationId};
 use undertone_transport::{Command, Listen, OpenWith};
 
 use crate::compose::bid;
+use crate::contacts::deceives;
 use crate::device::Device;
 use crate::fault::Fault;
 use crate::io::{Effect, Notice, Protection, Sizes};
@@ -51,6 +52,9 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     /// Tells our other devices what this one is called (`payloads.md` 3.4). Readable for everybody who holds our key,
     /// as they do not know each other yet.
     pub(crate) fn pair(&mut self, name: &str, kind: &str) -> Result<(), Fault> {
+        if name.chars().chain(kind.chars()).any(deceives) {
+            return Err(Fault::DeviceName);
+        }
         let own = *self.own();
         let installation = self.state.installation.clone();
         let label = self.label(&installation)?;

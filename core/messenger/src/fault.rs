@@ -5,7 +5,7 @@ use undertone_crypto::UnknownKey;
 use undertone_payload::{ComposeError, ContactUpdateError, PairError};
 use undertone_ratchet::SealError;
 
-use crate::limits::MAX_NICKNAME;
+use crate::limits::{MAX_NAME, MAX_NICKNAME};
 
 /// Why a step was refused. The store is as before, and no effect may happen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -20,6 +20,12 @@ pub enum Fault {
     /// The keyring has lost our identity.
     #[error(transparent)]
     Keyring(#[from] UnknownKey),
+    /// The name or kind of a device has characters that cannot be seen or turn the text around.
+    #[error("the name and the kind of a device are made of visible characters")]
+    DeviceName,
+    /// What is no name of ENS, or too long for one.
+    #[error("a name of ENS ends in .eth and has at most {MAX_NAME} bytes, all of them visible")]
+    Name,
     /// A nickname that is too long or holds characters that cannot be seen.
     #[error("a nickname has at most {MAX_NICKNAME} bytes, all of them visible")]
     Nickname,
@@ -66,6 +72,8 @@ impl Fault {
     pub const fn fault(&self) -> FaultClass {
         match self {
             Self::Blocked
+            | Self::DeviceName
+            | Self::Name
             | Self::Nickname
             | Self::NicknameTaken
             | Self::NotARequest
@@ -90,6 +98,8 @@ impl Fault {
             Self::Blocked => "messenger.blocked",
             Self::Compose(e) => e.code(),
             Self::Keyring(e) => e.code(),
+            Self::DeviceName => "messenger.device_name",
+            Self::Name => "messenger.name",
             Self::Nickname => "messenger.nickname",
             Self::NicknameTaken => "messenger.nickname_taken",
             Self::NotARequest => "messenger.not_a_request",
@@ -117,6 +127,8 @@ mod tests {
     fn codes_are_distinct() {
         let all = [
             Fault::Blocked,
+            Fault::DeviceName,
+            Fault::Name,
             Fault::Nickname,
             Fault::NicknameTaken,
             Fault::NotARequest,

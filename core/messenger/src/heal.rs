@@ -8,13 +8,13 @@
 use rand_core::CryptoRng;
 use undertone_base::Unix;
 use undertone_crypto::PublicKey;
-use undertone_ratchet::{DeviceChange, InstallationId, Learned, OpenError, ProtocolMessage};
+use undertone_ratchet::{BundleError, DeviceChange, InstallationId, Learned, OpenError, ProtocolMessage};
 use undertone_transport::Received;
 
 use crate::chat::ChatId;
 use crate::fault::Fault;
 use crate::io::{Notice, Pfs, Protection, Sizes, Undecodable};
-use crate::limits::{ANSWER_EVERY, MAX_ANSWERS};
+use crate::limits::{ANSWER_EVERY, LEFT_OUT_TOLD_EVERY, MAX_ANSWERS};
 use crate::outbox::Sent;
 use crate::receive::stop;
 use crate::rows::{Address, Carries, ContactRow, OutboxRow};
@@ -131,9 +131,27 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         }
         let row = self.contact(peer)?.unwrap_or_default();
         self.put_contact(peer, &ContactRow { session_lost: true, answered: None, ..row })?;
-        let installation = Some(installation.clone());
-        self.notify(Notice::LostSession { peer: *peer, installation, answered: false });
+        self.notify(Notice::DeviceBeganAnew { peer: *peer, installation: installation.clone() });
         self.bring_forward(peer)
+    }
+
+    /// Tells of what was left out of a message of somebody that we want to hear of; once a day, as it comes with each.
+    pub(crate) fn tell_what_was_left_out(
+        &mut self,
+        peer: &PublicKey,
+        dropped: &[BundleError],
+    ) -> Result<(), Fault> {
+        let Some(why) = dropped.first() else { return Ok(()) };
+        let now = self.now.unix.max(Unix::from_millis(1));
+        let row = self.contact(peer)?.unwrap_or_default();
+        let lately =
+            row.dropped_told.is_some_and(|last| last <= now && now < last.after(LEFT_OUT_TOLD_EVERY));
+        if lately || !self.follows(peer)? {
+            return Ok(());
+        }
+        self.put_contact(peer, &ContactRow { dropped_told: Some(now), ..row })?;
+        self.notify(Notice::DevicesLeftOut { peer: *peer, why: why.code() });
+        Ok(())
     }
 
     /// Sends our devices, unless that was done lately. A device that is new has not heard of it then, so it is told at

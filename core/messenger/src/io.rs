@@ -61,6 +61,15 @@ pub enum Command {
     GiveUp(MessageId),
     /// Set the unread count of a chat to zero.
     MarkRead(ChatId),
+    /// Remember where a name of ENS leads now. It stands for the key that it led to first, or for the contact that we call
+    /// by it; that it leads elsewhere is kept with that person ([`NamePin`](crate::NamePin)) until
+    /// [`Command::Verify`] or [`Command::RemoveContact`].
+    NameLedTo {
+        /// The name, which ends in `.eth`, at most 255 bytes.
+        name: String,
+        /// Where it leads.
+        key: PublicKey,
+    },
     /// Open a chat: from now on listen to it.
     Open(ChatId),
     /// Name this device, and tell our other devices.
@@ -128,6 +137,9 @@ impl fmt::Debug for Command {
             Self::EnableDevice(device) => one(f, "EnableDevice", device),
             Self::GiveUp(id) => one(f, "GiveUp", id),
             Self::MarkRead(chat) => one(f, "MarkRead", chat),
+            Self::NameLedTo { name, key } => {
+                f.debug_struct("NameLedTo").field("name_bytes", &name.len()).field("key", key).finish()
+            }
             Self::Open(chat) => one(f, "Open", chat),
             Self::Pair { name, kind } => {
                 f.debug_struct("Pair").field("name_bytes", &name.len()).field("kind", kind).finish()
@@ -186,6 +198,15 @@ pub enum Notice {
     Contact(Box<Contact>),
     /// Whether messages go through the ratchet to people of whom nothing else was said.
     DefaultPfs(Pfs),
+    /// A device of a person has lost its state, kept its name and begins again. Nothing need be lost: what waits for it is
+    /// sent again, and the next that comes through the ratchet is a [`Notice::SessionChanged`]. Whoever holds the
+    /// person's key can say so, too.
+    DeviceBeganAnew {
+        /// Whose.
+        peer: PublicKey,
+        /// Its name.
+        installation: InstallationId,
+    },
     /// A device that was enabled lost its place among the three that are written to, to one with a later bundle. Of
     /// ours: our bundle does not name it any more. Of a person: we do not encrypt for it any more.
     DevicePushedOut {
@@ -204,6 +225,14 @@ pub enum Notice {
         installation: Option<InstallationId>,
         /// What protects its message now.
         to: Protection,
+    },
+    /// What says which devices somebody has was left out of one of its messages, as its time, a name or its form is not
+    /// one that is believed: nothing is encrypted for what is new in it. Of whom we want to hear, once a day.
+    DevicesLeftOut {
+        /// Whose message it was.
+        peer: PublicKey,
+        /// Why; a stable code.
+        why: &'static str,
     },
     /// Somebody's devices work with sessions that this device does not have: one of the two has lost its state. The
     /// message that showed it is lost unless it is repeated.
@@ -233,8 +262,8 @@ pub enum Notice {
     OwnDevice(Box<Device>),
     /// What we claim of ourselves changed, here or on another device of ours.
     Profile(Box<Profile>),
-    /// After a [`Notice::LostSession`] the first message of that person came through the ratchet: in another session
-    /// than those before, protected as well as they were.
+    /// After a [`Notice::LostSession`] or a [`Notice::DeviceBeganAnew`] the first message of that person came through the
+    /// ratchet: in another session than those before, protected as well as they were.
     SessionChanged {
         /// Whose device.
         peer: PublicKey,

@@ -30,6 +30,9 @@ pub const HEARD_WITHIN: Duration = Duration::from_secs(3_600);
 /// Bytes of a nickname. Our choice: twice what clients show.
 pub const MAX_NICKNAME: usize = 64;
 
+/// Bytes of a name of ENS. The network's bound for a name in DNS form.
+pub const MAX_NAME: usize = 255;
+
 /// Acknowledgements that wait in the outbox. Our choice: above it messages are stored but not acknowledged;
 /// their senders repeat them. A peer can make us compute one proof of work for each message, so this bounds
 /// the work that waits.
@@ -74,6 +77,9 @@ pub const ANSWER_EVERY: Duration = Duration::from_secs(7_200);
 
 /// How often more within that time, because a device is new. Our choice: more than a person sets up in two hours.
 pub const MAX_ANSWERS: u32 = 4;
+
+/// How often a person is told that somebody's bundles are left out. Our choice.
+pub const LEFT_OUT_TOLD_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// When the contact code is published again after a failure. Our choice.
 pub const CONTACT_CODE_RETRY: Duration = Duration::from_secs(300);

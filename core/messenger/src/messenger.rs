@@ -111,10 +111,14 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             Command::EnableDevice(device) => self.set_device(&device, Enabled::Yes),
             Command::GiveUp(id) => self.give_up(&id),
             Command::MarkRead(chat) => self.mark_read(&chat),
+            Command::NameLedTo { name, key } => self.name_led_to(&name, &key),
             Command::Open(chat) => self.open_chat(&chat),
             Command::Pair { name, kind } => self.pair(&name, &kind),
             Command::PfsByDefault(peer) => self.set_pfs(&peer, None),
-            Command::RemoveContact(peer) => self.remove_contact(&peer),
+            Command::RemoveContact(peer) => {
+                self.remove_contact(&peer)?;
+                self.forget_names(&peer)
+            }
             Command::Send { chat, text } => self.send_text(&chat, text),
             Command::SendContactUpdate(peer) => self.send_contact_update(&peer),
             Command::SetDefaultPfs(pfs) => {
@@ -127,7 +131,10 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             Command::SetPfs { peer, pfs } => self.set_pfs(&peer, Some(pfs)),
             Command::SetProfile(profile) => self.set_profile(profile),
             Command::Unblock(peer) => self.unblock(&peer),
-            Command::Verify { peer, by } => self.verify(&peer, by),
+            Command::Verify { peer, by } => {
+                self.verify(&peer, by)?;
+                self.settle_names(&peer)
+            }
         }
     }
 }

@@ -70,7 +70,8 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
     }
 
     /// A one-to-one message is tried for as long as it takes, unless it is too large, or its proof of work was
-    /// not found in [`MAX_ATTEMPTS`] sendings (a difficulty that this machine cannot meet).
+    /// not found in [`MAX_ATTEMPTS`] sendings (a difficulty that this machine cannot meet). One that is refused for
+    /// the clock leaves when that is right: the node tells the person that it is wrong.
     fn failed_pending(&mut self, key: &[u8], why: Failure) -> Result<(), Fault> {
         let Some(pending) = self.pending(key)? else { return Ok(()) };
         let id = self.message_of(&pending);
@@ -102,6 +103,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         if failures >= MAX_ATTEMPTS || why == Failure::TooLarge {
             self.remove_send(id)?;
             let reason = match why {
+                Failure::Clock => FailReason::Clock,
                 Failure::TooLarge => FailReason::TooLarge,
                 Failure::ProofOfWork => FailReason::ProofOfWork,
                 _ => FailReason::NobodyTookIt,

@@ -108,6 +108,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
             return Err(refuse(code::NOT_A_PUBLIC_MESSAGE)); // M4
         }
         self.hear_of_devices(owner, &opened.learned)?;
+        self.tell_what_was_left_out(owner, &opened.dropped)?;
         let metadata = opened.payload.map_or(0, |payload| payload.len());
         self.admit(owner)?;
         // A copy that anybody kept says nothing of who is there now, and must not show whether something waits.
@@ -134,6 +135,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
         let (bytes, switched_off) = match self.open_sealed(received) {
             Ok(opened) if opened.kind == Kind::Public => {
                 self.hear_of_devices(&received.author, &opened.learned)?;
+                self.tell_what_was_left_out(&received.author, &opened.dropped)?;
                 (opened.payload.unwrap_or_default(), None)
             }
             Ok(_) => return Err(refuse(code::NOT_A_PUBLIC_MESSAGE)), // M4
@@ -177,6 +179,7 @@ impl<S: StoreTx, R: CryptoRng + ?Sized> Step<'_, S, R> {
                 from.clone_from(&opened.installation);
                 (replaced, learned) = (opened.replaced, opened.learned);
                 self.hear_of_devices(&received.author, &learned)?;
+                self.tell_what_was_left_out(&received.author, &opened.dropped)?;
                 match (opened.kind, opened.payload) {
                     (Kind::Ratchet | Kind::DhOnly, Some(payload)) => (payload, protection(opened.protection)),
                     // The sender's devices were the message.

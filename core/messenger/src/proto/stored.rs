@@ -195,6 +195,9 @@ pub struct Contact {
     /// How often it was told of our devices again since `answered_ms`, because it has a new one.
     #[prost(uint32, tag = "25")]
     pub answers: u32,
+    /// When a person was told last that a bundle of its messages was left out, ms since 1970; 0 for never.
+    #[prost(uint64, tag = "26")]
+    pub dropped_told_ms: u64,
 }
 /// What a person claims. Nobody has checked it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -235,6 +238,21 @@ pub struct DeviceLabel {
     #[prost(string, tag = "4")]
     pub kind: ::prost::alloc::string::String,
 }
+/// Table Meta, key "name/" and a name of ENS in lower case: whom it stands for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Name {
+    #[prost(uint32, tag = "1")]
+    pub format: u32,
+    /// Compressed key.
+    #[prost(bytes = "vec", tag = "2")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+    /// The key that it was found to lead to instead; empty for none.
+    #[prost(bytes = "vec", tag = "3")]
+    pub moved_to: ::prost::alloc::vec::Vec<u8>,
+    /// When that was seen first, ms since 1970.
+    #[prost(uint64, tag = "4")]
+    pub moved_ms: u64,
+}
 /// What a backup keeps of the messenger: rows of the tables above, and no state of the ratchet.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Backup {
@@ -251,6 +269,9 @@ pub struct Backup {
     pub messages: ::prost::alloc::vec::Vec<BackupRow>,
     #[prost(bool, tag = "6")]
     pub pfs_default_off: bool,
+    /// Of table Meta.
+    #[prost(message, repeated, tag = "7")]
+    pub names: ::prost::alloc::vec::Vec<BackupRow>,
 }
 /// A row with its key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

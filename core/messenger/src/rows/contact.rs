@@ -41,6 +41,8 @@ pub(crate) struct ContactRow {
     pub(crate) acquaintance: Option<Unix>,
     /// How often it was told of our devices again since `answered`, because it has a new one.
     pub(crate) answers: u32,
+    /// When a person was told last that a bundle of its messages was left out.
+    pub(crate) dropped_told: Option<Unix>,
 }
 
 /// What a person claims of itself. Nobody has checked it.
@@ -117,6 +119,7 @@ impl ContactRow {
             told_clock: self.told_clock,
             acquaintance_ms: self.acquaintance.map_or(0, Unix::millis),
             answers: self.answers,
+            dropped_told_ms: self.dropped_told.map_or(0, Unix::millis),
         }
         .encode_to_vec()
     }
@@ -155,6 +158,7 @@ impl ContactRow {
             told_clock: row.told_clock,
             acquaintance: Some(Unix::from_millis(row.acquaintance_ms)).filter(|at| *at != Unix::default()),
             answers: row.answers,
+            dropped_told: Some(Unix::from_millis(row.dropped_told_ms)).filter(|at| *at != Unix::default()),
         })
     }
 }

@@ -156,6 +156,7 @@ fn every_variant_comes_back() {
         MessageState::Sent,
         MessageState::Stored,
         MessageState::Delivered,
+        MessageState::Failed(FailReason::Clock),
         MessageState::Failed(FailReason::GivenUp),
         MessageState::Failed(FailReason::NobodyTookIt),
         MessageState::Failed(FailReason::ProofOfWork),

@@ -238,6 +238,13 @@ fn devices_are_known_by_the_names_that_they_give_themselves() {
     laptop.command(Command::EnableDevice(name(&phone)));
     assert_eq!(devices(&laptop)[1].name.as_deref(), Some("best phone"));
 
+    let before = phone.store.clone();
+    for (name, kind) in [("a\x1b[31mb", "android"), ("a\u{202e}b", "android"), ("pocket", "and\u{200b}roid")]
+    {
+        let command = Command::Pair { name: name.to_owned(), kind: kind.to_owned() };
+        assert_eq!(phone.try_step(Input::Command(command)).unwrap_err(), Fault::DeviceName, "{name:?}");
+    }
+    assert_eq!(phone.store, before);
     let blank = Command::Pair { name: " ".to_owned(), kind: "android".to_owned() };
     let fault = phone.try_step(Input::Command(blank)).unwrap_err();
     assert_eq!((fault.code(), fault.fault()), ("pair.name_blank", undertone_base::FaultClass::Caller));

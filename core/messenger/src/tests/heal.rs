@@ -24,6 +24,12 @@ fn lost(effects: &[Effect]) -> Vec<bool> {
     effects.iter().filter_map(lost).collect()
 }
 
+/// Devices that began again under their old names.
+fn began_anew(effects: &[Effect]) -> usize {
+    let anew = |effect: &&Effect| matches!(effect, Effect::Notify(Notice::DeviceBeganAnew { .. }));
+    effects.iter().filter(anew).count()
+}
+
 fn new_devices(effects: &[Effect]) -> Vec<PublicKey> {
     let new = |effect: &Effect| match effect {
         Effect::Notify(Notice::NewDevice { peer, .. }) => Some(*peer),
@@ -304,7 +310,7 @@ fn a_device_that_begins_again_under_its_old_name_is_told_of_and_written_to() {
     alice.later(Duration::from_secs(10));
     bob.now = alice.now;
     let effects = alice.hear(bob.key(), sends(&started)[0]);
-    assert_eq!(lost(&effects), [false]);
+    assert_eq!((began_anew(&effects), lost(&effects).len()), (1, 0), "no message is lost");
     assert!(new_devices(&effects).is_empty());
 
     let again = alice.timeout();
@@ -335,7 +341,8 @@ fn a_device_that_begins_again_under_its_old_name_and_writes_is_answered_at_once(
         let (id, send) = bob.say(&to_alice, &format!("who are you? {life}"));
         bob.progress(send.id, Progress::Relayed);
         let effects = alice.hear(bob.key(), &send);
-        assert_eq!((downgrades(&effects), lost(&effects)), (vec![Protection::DhOnly], vec![false]));
+        assert_eq!((downgrades(&effects), began_anew(&effects)), (vec![Protection::DhOnly], 1));
+        assert!(lost(&effects).is_empty());
         let devices: Vec<_> =
             sends(&effects).into_iter().filter(|send| send.route == Route::Partition(bob.key())).collect();
         assert_eq!(devices.len(), 1, "in life {life}");
@@ -520,4 +527,35 @@ fn every_new_device_of_a_person_is_answered_at_once() {
     }
     let all = usize::try_from(MAX_ANSWERS).unwrap() + 1;
     assert_eq!((answers.iter().sum::<usize>(), answers.last()), (all, Some(&0)), "and not for ever");
+}
+
+/// A clock that is two days ahead: its device's bundle is not believed, and the person learns why nothing it says is
+/// forward secret.
+#[test]
+fn a_bundle_that_is_left_out_is_told_once_a_day() {
+    let (mut alice, mut bob) = (Side::new(0xa1), Side::unopened(0xb2));
+    bob.later(Duration::from_secs(2 * 24 * 3_600));
+    bob.open();
+    let left_out = |effects: &[Effect]| {
+        let why = |effect: &Effect| match effect {
+            Effect::Notify(Notice::DevicesLeftOut { why, .. }) => Some(*why),
+            _ => None,
+        };
+        effects.iter().filter_map(why).collect::<Vec<_>>()
+    };
+    let code = bob.open();
+    assert!(
+        left_out(&alice.hear_all(bob.key(), &code)).is_empty(),
+        "of whom we do not want to hear nothing is told"
+    );
+    alice.command(Command::AddContact { peer: bob.key(), nickname: None });
+    assert_eq!(left_out(&alice.receive(alice.arrival(bob.key(), sends(&code)[0]))), ["bundle.timestamp"]);
+    for (hours, told) in [(0, 0), (23, 0), (1, 1), (1, 0)] {
+        alice.later(Duration::from_secs(hours * 3_600));
+        bob.later(Duration::from_secs(hours * 3_600));
+        let code = bob.open();
+        let effects = alice.receive(alice.arrival(bob.key(), sends(&code)[0]));
+        assert_eq!(left_out(&effects).len(), told);
+    }
+    assert!(alice.messenger.devices(&alice.store, &bob.key()).unwrap().is_empty());
 }

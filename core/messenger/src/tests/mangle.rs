@@ -177,6 +177,7 @@ fn mangled_rows_are_a_corrupt_store() {
         told_clock: 5,
         acquaintance: Some(START),
         answers: 1,
+        dropped_told: Some(START),
     }
     .to_bytes())
     {

@@ -8,6 +8,7 @@ mod heal;
 mod hostile;
 mod mangle;
 mod model;
+mod names;
 mod people;
 mod states;
 mod topics;

@@ -152,6 +152,7 @@ fn a_public_message_is_tried_six_times() {
 #[test]
 fn a_one_to_one_message_is_tried_for_ever_unless_that_is_hopeless() {
     for (why, end) in [
+        (Failure::Clock, MessageState::Queued),
         (Failure::Expired, MessageState::Queued),
         (Failure::ProofOfWork, MessageState::Failed(FailReason::ProofOfWork)),
         (Failure::TooLarge, MessageState::Failed(FailReason::TooLarge)),
@@ -170,6 +171,20 @@ fn a_one_to_one_message_is_tried_for_ever_unless_that_is_hopeless() {
         assert_eq!(side.state(&id), end);
         assert_eq!(side.rows(Table::Pending), usize::from(end == MessageState::Queued));
     }
+}
+
+#[test]
+fn a_public_message_that_is_refused_for_its_time_says_so_in_the_end() {
+    let mut side = Side::new(1);
+    let (id, mut send) = side.say(&lab(), "at another time");
+    for wait in [5, 15, 60, 600, 600] {
+        side.progress(send.id, Progress::Failed(Failure::Clock));
+        side.later(Duration::from_secs(wait));
+        send = sends(&side.timeout())[0].clone();
+    }
+    let effects = side.progress(send.id, Progress::Failed(Failure::Clock));
+    assert_eq!(states(&effects), [MessageState::Failed(FailReason::Clock)]);
+    assert_eq!(side.state(&id), MessageState::Failed(FailReason::Clock), "stored");
 }
 
 #[test]

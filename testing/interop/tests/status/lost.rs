@@ -50,7 +50,7 @@ pub(crate) async fn their_state_is_lost_and_we_write() -> Result<()> {
         theirs.say_public(&name, "where am I?")?;
         let read = us.reaches(id, MessageState::Delivered).await;
         read.with_context(|| format!("{opener:?}: read after all"))?;
-        let lost = us.notices.iter().any(|notice| matches!(notice, Notice::LostSession { .. }));
+        let lost = us.notices.iter().any(|notice| matches!(notice, Notice::DeviceBeganAnew { .. }));
         ensure!(lost, "{opener:?}: unseen");
         theirs.shows(&us.me().to_hex(), &["do you know me?"]).await?;
         both_ways(&theirs, &mut us).await.with_context(|| format!("{opener:?}"))?;

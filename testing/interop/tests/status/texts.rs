@@ -111,7 +111,10 @@ pub(crate) async fn three_hundred_each_way_over_a_cut_link() -> Result<()> {
     }
     let texts: Vec<&str> = ours.iter().map(String::as_str).collect();
     theirs.shows(&us.me().to_hex(), &texts).await?;
-    let lost = us.notices.iter().any(|notice| matches!(notice, Notice::LostSession { .. }));
+    let lost = us
+        .notices
+        .iter()
+        .any(|notice| matches!(notice, Notice::LostSession { .. } | Notice::DeviceBeganAnew { .. }));
     ensure!(!lost, "the session did not last");
     us.stop().await;
     relay.stop().await;
