@@ -32,7 +32,7 @@ use crate::peer::{Peer, PeerId, Wishes};
 use crate::pool::{Pool, Removed};
 use crate::rate::RateLimiter;
 use crate::skew::{ClockSample, FirstSeen};
-use crate::wire::{PacketCode, PacketFault, Status, waku};
+use crate::wire::{PacketFault, Status, waku};
 
 /// The gossip of Whisper: peers, a pool, and who gets what.
 ///
@@ -184,12 +184,16 @@ impl Whisper {
 
     /// What to send next, until `None`.
     pub fn poll_transmit(&mut self, now: Now) -> Option<Transmit> {
-        if let Some(out) = self.out.pop_front() {
-            return Some(out);
+        while let Some(out) = self.out.pop_front() {
+            let out = self.paced_out(now, out);
+            if out.is_some() {
+                return out;
+            }
         }
         while let Some(peer) = self.queue.pop_front() {
-            if let Some((protocol, body)) = self.bundle(now, peer) {
-                return Some(Transmit::Packet { peer, protocol, code: PacketCode::MESSAGES, body });
+            let next = self.held_answer(now, peer).or_else(|| self.bundle(now, peer));
+            if let Some((protocol, code, body)) = next {
+                return Some(Transmit::Packet { peer, protocol, code, body });
             }
         }
         None

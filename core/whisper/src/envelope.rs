@@ -261,6 +261,9 @@ impl Envelope {
     }
 
     /// The PoW by the strictest divisor in use; what forwarding goes by. Infinite for a ttl of 0.
+    ///
+    /// DEVIATION: each of the originals forwards by its own divisor, and is dropped by one that counts otherwise (test
+    /// `forwarding_goes_by_the_strictest_divisor`). What is taken goes by geth's, the mildest.
     pub const fn strict_pow(&self) -> f64 {
         self.strict_pow
     }

@@ -16,6 +16,8 @@ use crate::dialect::{Dialects, Protocol};
 use crate::envelope::EnvelopeHash;
 use crate::limits::{FORGIVE_EVERY, MAX_FAULTS};
 use crate::pool::Slots;
+use crate::skew::Readings;
+use crate::wire::PacketCode;
 
 /// A peer's name, given by the shell when it connects. Never reused within a run.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -71,6 +73,13 @@ pub(crate) struct Peer {
     pub(crate) news: u32,
     /// When it last gave a sample of a clock.
     pub(crate) sampled: Option<Mono>,
+    /// What its packets say of its clock, once some of it is refused for its time.
+    pub(crate) readings: Option<Box<Readings>>,
+    /// Since when it is linked.
+    pub(crate) since: Mono,
+    /// Answers that it takes when more than it said it takes in a second is over; while there are any it is queued or
+    /// has a flush time.
+    pub(crate) answers: VecDeque<(Protocol, PacketCode, Vec<u8>)>,
     /// Whether its direct packets are taken.
     pub(crate) trusted: bool,
     /// Whether no limit binds it.
@@ -102,6 +111,9 @@ impl Peer {
             unconfirmed: VecDeque::new(),
             news: 0,
             sampled: None,
+            readings: None,
+            since: now,
+            answers: VecDeque::new(),
             trusted: false,
             announced: false,
             faults: Faults { level: 0, since: now },
@@ -157,6 +169,11 @@ impl Peer {
     /// Whether it may be asked what it wants: it is ready, not asked already, and its link is free.
     pub(crate) const fn may_wake(&self) -> bool {
         self.announced && !self.queued && self.in_flight.is_none() && self.flush_at.is_none()
+    }
+
+    /// Whether there are answers to give, and nothing else may go.
+    pub(crate) fn has_answers_only(&self) -> bool {
+        !self.answers.is_empty() && !self.queued && self.flush_at.is_none()
     }
 
     /// Whether a handshake should be over by now and is not.

@@ -192,6 +192,9 @@ impl Pool {
     }
 
     /// Takes an envelope that is not here. With `held_until`, in Unix seconds, it arrives only then.
+    ///
+    /// DEVIATION: the originals pass on at once what is up to ten seconds ahead of their clocks, to peers whose clocks may be
+    /// behind theirs (test `a_future_envelope_is_held_until_due`).
     pub(crate) fn insert(&mut self, envelope: Envelope, origin: Origin, held_until: Option<u32>) -> Slot {
         let slot = self.free.pop().unwrap_or_else(|| {
             if self.entries.len() == self.entries.capacity() {

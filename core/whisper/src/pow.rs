@@ -159,6 +159,9 @@ impl Search {
     /// find too cheap, and geth drops whoever passes it on. Ours costs up to twice the work, and none of them drops us for
     /// it (tests `sealing_reaches_its_target_by_every_divisor`, `our_own_are_dear_enough_for_every_clock_that_takes_them`).
     ///
+    /// DEVIATION: the originals count nonces from 0, so that each shows how many its author tried (test
+    /// `sealed_envelopes_start_at_a_random_nonce`). A nonce of eight random bytes shows instead that it was sealed here.
+    ///
     /// # Errors
     /// [`PowError::TooMuch`].
     pub fn new(header: Header, data: Vec<u8>, target: Pow, nonce: u64) -> Result<Self, PowError> {

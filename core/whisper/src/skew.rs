@@ -6,14 +6,16 @@ use undertone_base::{Mono, Now};
 
 use crate::envelope::EnvelopeHash;
 use crate::limits::{
-    FUTURE_SECS, MAX_CLOCK_SAMPLES, MAX_FIRST_SEEN, SAMPLE_EVERY, SAMPLE_WITHIN, VERY_OLD_SECS,
+    FUTURE_SECS, MAX_CLOCK_SAMPLES, MAX_FIRST_SEEN, MAX_READINGS, MIN_READINGS, READ_EVERY, READ_ON,
+    READING_LIFE, SAMPLE_EVERY, SAMPLE_WITHIN, VERY_OLD_SECS,
 };
 use crate::peer::PeerId;
 
 /// What a sample was taken from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SampleKind {
-    /// The time of an envelope that came from two peers within two seconds.
+    /// The time of envelopes: of one that came from two peers within two seconds, or of the freshest in each packet of
+    /// a link, some of which were refused for their time.
     Envelope,
     /// The text with which a peer refused an envelope of ours for its time: the least offset that explains it.
     Text,
@@ -85,8 +87,7 @@ impl FirstSeen {
                 self.seen.remove(&oldest);
             }
         }
-        let ours = i64::try_from(now.unix.millis()).unwrap_or(i64::MAX);
-        let offset_ms = (i64::from(sent) * 1_000).saturating_sub(ours);
+        let offset_ms = offset_of(now, sent);
         self.seen.insert(hash, (from, now.mono, offset_ms));
         self.order.push_back(hash);
     }
@@ -115,6 +116,54 @@ impl FirstSeen {
     pub(crate) fn poll(&mut self) -> Option<ClockSample> {
         self.samples.pop_front()
     }
+}
+
+/// What the packets of one link say of clocks, from when the first of its envelopes is refused for its time: by then no
+/// envelope may come from two peers and pass, and there may be one peer alone. Each packet has one voice, its freshest
+/// envelope, because a peer gives old ones too; one packet in [`READ_EVERY`] is read, and the median of some counts,
+/// because one may have been long on its way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Readings {
+    taken: VecDeque<(Mono, i64)>,
+    /// Whether what was found last was far off.
+    wrong: bool,
+}
+
+impl Readings {
+    /// Whether it waits for packets in which everything is in order.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.wrong || !self.taken.is_empty()
+    }
+
+    /// Whether a packet of now may be read.
+    pub(crate) fn is_due(&self, now: Mono) -> bool {
+        self.taken.back().is_none_or(|(last, _)| last.after(READ_EVERY) <= now)
+    }
+
+    /// The freshest envelope of a packet was sealed at `sent` (Unix seconds). Gives what the packets say, in milliseconds,
+    /// when they are enough.
+    pub(crate) fn add(&mut self, now: Now, sent: u32) -> Option<i64> {
+        self.taken.retain(|(at, _)| now.mono.since(*at) < READING_LIFE);
+        if self.taken.len() >= MAX_READINGS {
+            self.taken.pop_front();
+        }
+        self.taken.push_back((now.mono, offset_of(now, sent)));
+        let (first, _) = self.taken.front()?;
+        if self.taken.len() < MIN_READINGS || first.after(SAMPLE_EVERY) > now.mono {
+            return None;
+        }
+        let mut offsets: Vec<i64> = self.taken.drain(..).map(|(_, offset)| offset).collect();
+        offsets.sort_unstable();
+        let median = offsets.get(offsets.len() / 2).copied()?;
+        self.wrong = u128::from(median.unsigned_abs()) > READ_ON.as_millis();
+        Some(median)
+    }
+}
+
+/// How far the other clock is ahead by an envelope of now, in milliseconds.
+fn offset_of(now: Now, sent: u32) -> i64 {
+    let ours = i64::try_from(now.unix.millis()).unwrap_or(i64::MAX);
+    (i64::from(sent) * 1_000).saturating_sub(ours)
 }
 
 fn is_sampled(hash: &EnvelopeHash) -> bool {

@@ -1,5 +1,6 @@
 //! Vectors made by the originals.
 
+mod clock;
 mod confirm;
 mod crash;
 mod differential;

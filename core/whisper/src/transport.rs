@@ -105,6 +105,7 @@ pub struct WhisperTransport {
     next_job: u64,
     events: VecDeque<Event>,
     reports: VecDeque<Report>,
+    lost_reports: u64,
 }
 
 impl WhisperTransport {
@@ -141,6 +142,7 @@ impl WhisperTransport {
             next_job: 0,
             events: VecDeque::new(),
             reports: VecDeque::new(),
+            lost_reports: 0,
         }
     }
 
@@ -218,6 +220,11 @@ impl WhisperTransport {
         self.reports.pop_front()
     }
 
+    /// Reports that were dropped because too many waited.
+    pub const fn lost_reports(&self) -> u64 {
+        self.lost_reports
+    }
+
     /// As [`Whisper::take_news`].
     pub fn take_news(&mut self, out: &mut Vec<(PeerId, u32)>) {
         self.engine.take_news(out);
@@ -246,7 +253,18 @@ impl WhisperTransport {
                     self.arrived(envelope, None);
                 }
                 engine::Event::Accepted { from: None, .. } | engine::Event::PeerReady(_) => {}
-                engine::Event::Confirmed { hash, .. } | engine::Event::Sent { hash, .. } => self.taken(&hash),
+                engine::Event::Confirmed { hash, peer, batch } => {
+                    self.report(|| Report::Confirmed { hash, peer, batch });
+                    self.taken(&hash);
+                }
+                engine::Event::Returned { hash, peer } => {
+                    self.report(|| Report::Returned { hash, peer });
+                    self.taken(&hash);
+                }
+                engine::Event::Sent { hash, peer } => {
+                    self.report(|| Report::Sent { hash, peer });
+                    self.taken(&hash);
+                }
                 engine::Event::Ended(hash) => self.ended(&hash),
                 engine::Event::Expired(hash) => self.report(|| Report::Expired(hash)),
                 engine::Event::Received { hash, peer } => {
@@ -294,7 +312,9 @@ impl WhisperTransport {
             return;
         }
         let bloom = self.engine.status().bloom.map(|old| old.union(&Bloom::of_listener(topic)));
-        let topics = self.asked.iter().copied().collect();
+        // Nobody else is told them, and they may be many.
+        let named = self.config.gossip.waku == WakuMode::Topics;
+        let topics = self.asked.iter().filter(|_| named).copied().collect();
         self.tell(now, Input::SetInterest { bloom, topics });
     }
 
@@ -493,8 +513,13 @@ impl WhisperTransport {
     }
 
     fn report(&mut self, report: impl FnOnce() -> Report) {
-        if self.config.report && self.reports.len() < MAX_REPORTS {
+        if !self.config.report {
+            return;
+        }
+        if self.reports.len() < MAX_REPORTS {
             self.reports.push_back(report());
+        } else {
+            self.lost_reports += 1;
         }
     }
 

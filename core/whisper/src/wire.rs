@@ -44,6 +44,12 @@ impl PacketCode {
     pub const BATCH_ACK: Self = Self(11);
     /// What of a packet of envelopes was not taken (status-go).
     pub const MESSAGE_RESPONSE: Self = Self(12);
+    /// What a mail server asks another for (status-go). This and the next are ignored: none is here.
+    pub const P2P_SYNC_REQUEST: Self = Self(123);
+    /// What a mail server gives another (status-go).
+    pub const P2P_SYNC_RESPONSE: Self = Self(124);
+    /// A mail server is done with a request (status-go). Ignored: this machine makes none.
+    pub const P2P_REQUEST_COMPLETE: Self = Self(125);
     /// A request to a mail server.
     pub const P2P_REQUEST: Self = Self(126);
     /// Envelopes from a trusted peer.
@@ -65,6 +71,9 @@ impl fmt::Debug for PacketCode {
             Self::MESSAGE_RESPONSE => "MessageResponse",
             Self::RATE_LIMITS => "RateLimits",
             Self::STATUS_UPDATE => "StatusUpdate",
+            Self::P2P_SYNC_REQUEST => "P2pSyncRequest",
+            Self::P2P_SYNC_RESPONSE => "P2pSyncResponse",
+            Self::P2P_REQUEST_COMPLETE => "P2pRequestComplete",
             Self::P2P_REQUEST => "P2pRequest",
             Self::P2P_MESSAGE => "P2pMessage",
             Self(code) => return write!(f, "PacketCode({code})"),
@@ -83,7 +92,7 @@ pub enum Service {
     ///
     /// DEVIATION: a light client of geth or status-go shows what is broadcast to filters with `allowP2P` alone, as if it
     /// were a direct message, and forwards all of it (`whisper.md` 5.6). Here it is an envelope as any other, and stays
-    /// here (test `a_light_node_forwards_only_its_own`).
+    /// here (tests `a_light_node_forwards_only_its_own`, `a_light_node_does_not_bridge`).
     Light,
 }
 
@@ -152,6 +161,9 @@ impl PacketFault {
             Self::Silent => (Severity::Mild, READ_TIMEOUT),
             // An honest geth puts its whole pool into its first packet, and a change of its wishes before its Status
             // when somebody sets them at that moment (`whisper.md` 5.2): the link ends, and it may come again.
+            //
+            // DEVIATION: to the originals such a peer is as bad as one that sends garbage. Here it costs little (tests
+            // `oversized_packets_and_silence_end_a_link`, `faults_have_codes_and_reasons`).
             Self::BeforeStatus(_) | Self::Oversized { .. } | Self::TwoLight | Self::Version { .. } => {
                 (Severity::Mild, SUBPROTOCOL_ERROR)
             }

@@ -66,13 +66,13 @@ impl Whisper {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if peer.flush_at.is_some_and(|at| at <= now.mono) {
             peer.flush_at = None;
-            if peer.may_wake() {
+            if peer.may_wake() || peer.has_answers_only() {
                 self.enqueue(id);
             }
         }
     }
 
-    fn enqueue(&mut self, id: PeerId) {
+    pub(super) fn enqueue(&mut self, id: PeerId) {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.queued = true;
             self.queue.push_back(id);

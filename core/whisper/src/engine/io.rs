@@ -188,6 +188,13 @@ pub enum Event {
         /// Packet 126 as it came: an envelope, or the list of a plain request.
         body: Vec<u8>,
     },
+    /// A peer that was not sent an envelope that was posted here has it: somebody took it and passed it on.
+    Returned {
+        /// Which.
+        hash: EnvelopeHash,
+        /// Who brought it.
+        peer: PeerId,
+    },
     /// The link of a peer that does not confirm took an envelope that was posted here.
     Sent {
         /// Which.
@@ -210,7 +217,9 @@ impl Event {
             Self::Ended(_) | Self::Expired(_) => "envelope.expired",
             Self::Received { .. } => "envelope.received",
             Self::Sent { .. } => "envelope.sent",
-            Self::AckReady { .. } | Self::PeerReady(_) | Self::Request { .. } => return None,
+            Self::AckReady { .. } | Self::PeerReady(_) | Self::Request { .. } | Self::Returned { .. } => {
+                return None;
+            }
         })
     }
 }

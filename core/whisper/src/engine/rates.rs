@@ -1,15 +1,20 @@
 //! How much peers may give us, and how fast we give to them.
 
+use std::collections::VecDeque;
+
 use undertone_base::{Mono, Now};
 
 use super::receive::Candidate;
 use super::{Refusal, Transmit, Whisper};
-use crate::dialect::RateLimits;
+use crate::dialect::{Protocol, RateLimits};
 use crate::envelope::RawEnvelope;
-use crate::limits::MAX_BUNDLE;
+use crate::limits::{MAX_BUNDLE, MAX_HELD_ANSWERS, MAX_HELD_BYTES};
 use crate::peer::{Peer, PeerId, Phase, Side, Wants};
 use crate::rate::{RateLimiter, Source, Verdict};
-use crate::wire::PacketFault;
+use crate::wire::{PacketCode, PacketFault};
+
+/// By which protocol, of which code, and its body.
+pub(super) type Packet = (Protocol, PacketCode, Vec<u8>);
 
 /// What of a packet may be taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -88,9 +93,54 @@ impl Whisper {
         (within, over)
     }
 
+    /// Counts what leaves in what a peer takes in a second. An answer that would be too much waits, and leaves before
+    /// anything else; a change of our wishes never waits, because what is taken and refused goes by it.
+    pub(super) fn paced_out(&mut self, now: Now, out: Transmit) -> Option<Transmit> {
+        let Transmit::Packet { peer: id, protocol, code, body } = out else { return Some(out) };
+        if let Some(peer) = self.peers.get_mut(&id) {
+            let is_answer = matches!(code, PacketCode::BATCH_ACK | PacketCode::MESSAGE_RESPONSE);
+            if is_answer && let Some(at) = paced_until(peer, now.mono) {
+                peer.hold_answer((protocol, code, body));
+                if peer.has_answers_only() {
+                    self.flush_at(id, at);
+                }
+                return None;
+            }
+            if let Some(side) = peer.side_mut(protocol) {
+                paced(side, now.mono, body.len());
+            }
+        }
+        Some(Transmit::Packet { peer: id, protocol, code, body })
+    }
+
+    /// The first answer that has waited for a peer which may have something to get, if it takes one now.
+    pub(super) fn held_answer(&mut self, now: Now, id: PeerId) -> Option<Packet> {
+        let peer = self.peers.get_mut(&id)?;
+        if peer.answers.is_empty() || paced_until(peer, now.mono).is_some() {
+            return None;
+        }
+        let (protocol, code, body) = peer.answers.pop_front()?;
+        if let Some(side) = peer.side_mut(protocol) {
+            paced(side, now.mono, body.len());
+        }
+        // There may be more, of answers or of envelopes.
+        self.enqueue(id);
+        Some((protocol, code, body))
+    }
+
     /// Whether envelopes are counted by topic.
     pub(super) const fn limits_topics(&self) -> bool {
         self.wishes.packet_limits.topic > 0
+    }
+}
+
+impl Peer {
+    fn hold_answer(&mut self, answer: Packet) {
+        self.answers.push_back(answer);
+        let bytes = |answers: &VecDeque<Packet>| answers.iter().map(|(_, _, body)| body.len()).sum::<usize>();
+        while self.answers.len() > MAX_HELD_ANSWERS || bytes(&self.answers) > MAX_HELD_BYTES {
+            self.answers.pop_front();
+        }
     }
 }
 

@@ -8,10 +8,13 @@ use super::rates::Allowance;
 use super::{Bridge, Event, LIST_HEADER, Refusal, Watch, Whisper};
 use crate::dialect::Protocol;
 use crate::envelope::{Envelope, EnvelopeHash, RawEnvelope};
-use crate::limits::{FUTURE_SECS, HASHED_TOGETHER, LAST_SECS, MAX_MESSAGE, MAX_TTL, VERY_OLD_SECS};
+use crate::limits::{
+    FUTURE_SECS, HASHED_TOGETHER, LAST_SECS, MAX_MESSAGE, MAX_TTL, READ_AFTER, VERY_OLD_SECS,
+};
 use crate::peer::PeerId;
 use crate::pool::Origin;
 use crate::pow::Preimage;
+use crate::skew::{ClockSample, SampleKind};
 use crate::wire::{Messages, PacketFault};
 
 /// Who brought an envelope, and by what; `None` = it was posted here.
@@ -54,6 +57,7 @@ impl Whisper {
     ) -> Result<(), PacketFault> {
         let (id, protocol) = giver;
         let before = (self.pool.end(), self.stats.accepted);
+        let mistimed = self.stats.early + self.stats.expired;
         // Of what is not even looked at nothing is said: silence is not taken.
         let answers = allowance != Allowance::Bytes(0) && self.confirms(id, protocol);
         let mut answer = answers.then(Answer::default);
@@ -81,6 +85,7 @@ impl Whisper {
         if let Some(answer) = answer.filter(|_| verdict.is_ok()) {
             self.answer(id, protocol, body, &answer);
         }
+        self.read_clock(now, id, body, self.stats.early + self.stats.expired > mistimed);
         verdict
     }
 
@@ -161,13 +166,18 @@ impl Whisper {
         refused
     }
 
-    /// Whether an envelope is in the pool, or was; if so, that its giver has it.
+    /// Whether an envelope is in the pool, or was; if so, that its giver has it. One of our own that comes from somebody whom
+    /// we did not send it is in the network, whatever those say whom we did.
     fn knows(&mut self, now: Now, from: Giver, hash: &EnvelopeHash) -> bool {
         if let Some(slot) = self.pool.find(hash) {
             self.stats.duplicates += 1;
             if let Some((id, protocol)) = from
                 && let Some(peer) = self.peers.get_mut(&id)
             {
+                let is_local = self.pool.get(slot).is_some_and(|(_, origin)| origin.is_local());
+                if is_local && !peer.known.contains(slot) {
+                    self.events.push_back(Event::Returned { hash: *hash, peer: id });
+                }
                 peer.known.insert(slot);
                 self.sample_clock(now, id, hash);
                 if self.bridge == Bridge::Off {
@@ -222,6 +232,28 @@ impl Whisper {
         let Some(giver) = self.peers.get_mut(&sample.peer) else { return };
         if self.first_seen.keep(now, giver.sampled, sample) {
             giver.sampled = Some(now.mono);
+        }
+    }
+
+    /// A packet may say how far the giver's clock is from ours, if something of it was refused for its time or that was so
+    /// before. Nothing is hashed for it, and it is done seldom.
+    fn read_clock(&mut self, now: Now, id: PeerId, body: &[u8], mistimed: bool) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let reads = mistimed || peer.readings.as_ref().is_some_and(|readings| readings.is_reading());
+        if !reads || now.mono < peer.since.after(READ_AFTER) {
+            return;
+        }
+        let readings = peer.readings.get_or_insert_default();
+        if !readings.is_due(now.mono) {
+            return;
+        }
+        let Ok(raws) = Messages::decode(body) else { return };
+        let plausible = |raw: &RawEnvelope<'_>| (1..=MAX_TTL).contains(&raw.header.ttl);
+        let freshest = raws.iter().filter(plausible).filter_map(|raw| raw.sent()).max();
+        if let Some(offset_ms) = freshest.and_then(|sent| readings.add(now, sent)) {
+            // They are seldom enough by themselves.
+            let sample = ClockSample { peer: id, offset_ms, kind: SampleKind::Envelope };
+            self.first_seen.keep(now, None, sample);
         }
     }
 

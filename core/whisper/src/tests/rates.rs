@@ -223,3 +223,111 @@ fn what_a_peer_takes_in_a_second_is_all_that_it_gets() {
     let second = std::time::Duration::from_millis(999);
     assert!(packets.windows(2).all(|pair| pair[1].since(pair[0]) >= second), "{packets:?}");
 }
+
+/// A peer of Waku v1 that takes so many packets in a second, and confirms.
+fn frugal(packets: u64) -> Whisper {
+    let mut engine = Whisper::new(&Config {
+        confirm: crate::Confirm::AtOnce,
+        protocols: Protocols::BOTH,
+        ..open_config()
+    });
+    let link = Link::new(PeerId(1), Dialects::waku(WakuVersion::V1));
+    engine.handle(at(0), Input::Connected(link)).unwrap();
+    transmits(&mut engine, at(0));
+    let status = waku::Status {
+        packet_limits: RateLimits { ip: 0, peer: packets, topic: 0 },
+        min_pow: Pow::ZERO,
+        confirmations: true,
+        ..waku::Status::default()
+    };
+    let (protocol, code) = (Protocol::Waku, PacketCode::STATUS);
+    let body = status.encode(WakuVersion::V1);
+    engine.handle(at(0), Input::Packet { peer: PeerId(1), protocol, code, body: &body }).unwrap();
+    engine
+}
+
+/// All packets that leave until then, and when.
+fn leaving(engine: &mut Whisper, mut now: Now, until: u64) -> Vec<(Mono, PacketCode)> {
+    let mut packets = Vec::new();
+    loop {
+        while let Some(out) = engine.poll_transmit(now) {
+            let Transmit::Packet { peer, code, .. } = out else { continue };
+            packets.push((now.mono, code));
+            if code == PacketCode::MESSAGES {
+                engine.handle(now, Input::Sent(peer)).unwrap();
+            }
+        }
+        let Some(next) = engine.poll_timeout().filter(|next| *next < at(until).mono) else { break };
+        now = now.after(next.since(now.mono));
+        engine.handle_timeout(now);
+    }
+    packets
+}
+
+fn bring(engine: &mut Whisper, now: Now, n: u32) {
+    let body = body(&[&envelope(T0 + 500, 500, &n.to_be_bytes())]);
+    let (protocol, code) = (Protocol::Waku, PacketCode::MESSAGES);
+    engine.handle(now, Input::Packet { peer: PeerId(1), protocol, code, body: &body }).unwrap();
+}
+
+/// Whether at no time more has left than a second's worth, and as much again for each second that has gone.
+fn is_within(packets: &[(Mono, PacketCode)], limit: u128) -> bool {
+    let since = |at: &Mono| at.since(Mono::ZERO).as_millis();
+    packets.iter().zip(1..).all(|((at, _), left): (_, u128)| left * 1_000 <= limit * (1_000 + since(at)))
+}
+
+#[test]
+fn answers_count_in_what_a_peer_takes_and_leave_first() {
+    let mut engine = frugal(2);
+    for n in 0..12 {
+        bring(&mut engine, at(0), n);
+    }
+    for n in 0..4u8 {
+        engine.handle(at(0), Input::Post(envelope(T0 + 80_000, 80_000, &vec![n; 300_000]))).unwrap();
+    }
+    let packets = leaving(&mut engine, at(0), 60_000);
+    let codes: Vec<_> = packets.iter().map(|(_, code)| *code).collect();
+    assert_eq!(codes, [vec![PacketCode::BATCH_ACK; 12], vec![PacketCode::MESSAGES; 4]].concat());
+    assert!(is_within(&packets, 2), "{packets:?}");
+}
+
+#[test]
+fn a_packet_under_way_does_not_keep_answers_back() {
+    let mut engine = frugal(2);
+    engine.handle(at(0), Input::Post(envelope(T0 + 80_000, 80_000, &[1]))).unwrap();
+    let out = transmits(&mut engine, at(0));
+    assert!(matches!(&out[..], [Transmit::Packet { code: PacketCode::MESSAGES, .. }]), "{out:?}");
+    // The link has not taken it.
+    for n in 0..3 {
+        bring(&mut engine, at(0), n);
+    }
+    engine.handle(at(0), Input::Post(envelope(T0 + 80_000, 80_000, &[2]))).unwrap();
+    let packets = leaving(&mut engine, at(0), 30_000);
+    assert_eq!(packets.iter().map(|(_, code)| *code).collect::<Vec<_>>(), [PacketCode::BATCH_ACK; 3]);
+    engine.handle(at(30_000), Input::Sent(PeerId(1))).unwrap();
+    assert_eq!(leaving(&mut engine, at(30_000), 31_000).len(), 1, "the second envelope");
+}
+
+#[test]
+fn changes_of_our_wishes_count_but_never_wait() {
+    let mut engine = frugal(2);
+    for n in 1..=4 {
+        engine.handle(at(0), Input::SetMinPow(Pow::new(0.001 * f64::from(n)).unwrap())).unwrap();
+    }
+    engine.handle(at(0), Input::Post(envelope(T0 + 80_000, 80_000, &[1]))).unwrap();
+    let packets = leaving(&mut engine, at(0), 30_000);
+    let codes: Vec<_> = packets.iter().map(|(at, code)| (at.since(Mono::ZERO).as_millis(), *code)).collect();
+    let update = (0, PacketCode::STATUS_UPDATE);
+    assert_eq!(codes, [update, update, update, update, (1_500, PacketCode::MESSAGES)]);
+}
+
+#[test]
+fn answers_that_wait_are_bounded() {
+    use crate::limits::MAX_HELD_ANSWERS;
+    let mut engine = frugal(1);
+    for n in 0..1_000 {
+        bring(&mut engine, at(0), n);
+    }
+    let packets = leaving(&mut engine, at(0), 1_000_000);
+    assert_eq!(packets.len(), 1 + MAX_HELD_ANSWERS);
+}

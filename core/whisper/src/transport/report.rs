@@ -3,6 +3,7 @@
 use undertone_transport::SendId;
 
 use crate::ClockFault;
+use crate::confirm::BatchHash;
 use crate::envelope::{Envelope, EnvelopeHash};
 use crate::peer::PeerId;
 
@@ -28,6 +29,15 @@ pub enum Report {
     },
     /// An envelope of somebody else left the pool; only with [`Watch::Traffic`](crate::Watch::Traffic).
     Expired(EnvelopeHash),
+    /// A peer that confirms took an envelope of ours.
+    Confirmed {
+        /// Which, as [`Report::Sealed`] named it.
+        hash: EnvelopeHash,
+        /// Who.
+        peer: PeerId,
+        /// The packet in which it left.
+        batch: BatchHash,
+    },
     /// An envelope was opened with one of our keys, and what was in it is delivered.
     Opened(EnvelopeHash),
     /// A peer did not take the envelope of one of our sends. Others may.
@@ -39,6 +49,20 @@ pub enum Report {
         /// What it said of our clock.
         clock: Option<ClockFault>,
     },
+    /// A peer that was not sent an envelope of ours has it: somebody took it and passed it on.
+    Returned {
+        /// Which, as [`Report::Sealed`] named it.
+        hash: EnvelopeHash,
+        /// Who brought it.
+        peer: PeerId,
+    },
+    /// The link of a peer that does not confirm took an envelope of ours.
+    Sent {
+        /// Which, as [`Report::Sealed`] named it.
+        hash: EnvelopeHash,
+        /// Whose link.
+        peer: PeerId,
+    },
     /// One of our sends became an envelope. It may happen again for the same send, when nobody took the first.
     Sealed {
         /// Which send.
@@ -48,6 +72,6 @@ pub enum Report {
     },
 }
 
-/// Reports that wait for whoever asked for them; above it the newest are dropped. Our choice: a burst of the
+/// Reports that wait for whoever asked for them; above it the newest are dropped and counted. Our choice: a burst of the
 /// interop tests fits.
 pub(super) const MAX_REPORTS: usize = 8_192;

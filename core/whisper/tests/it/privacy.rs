@@ -16,7 +16,7 @@ use undertone_whisper::wire::{Interest, Messages, PacketCode, Service, Status, w
 use undertone_whisper::{
     Advertise, Bloom, ClockFault, Config, Confirm, Dialects, Envelope, FlushPolicy, Header, Input, Link,
     PeerId, Pow, Protocol, Protocols, Report, SampleKind, Topic, Transmit, TransportConfig, WakuMode,
-    WakuVersion, WhisperTransport,
+    WakuVersion, Watch, WhisperTransport,
 };
 
 fn now(millis: u64) -> Now {
@@ -115,6 +115,101 @@ fn a_send_that_is_refused_for_its_time_says_so() {
     let events: Vec<_> = std::iter::from_fn(|| t.poll_event()).collect();
     let failed = Event::Progress { id: SendId(1), progress: Progress::Failed(Failure::Clock) };
     assert_eq!(events.last(), Some(&failed));
+}
+
+#[test]
+fn who_took_an_own_envelope_is_reported_of_each() {
+    let (mut t, alice) = transport(config(Config { confirm: Confirm::AtOnce, ..Config::default() }));
+    for (peer, confirmations) in [(1, true), (2, false)] {
+        connect(&mut t, now(0), peer, Dialects::WHISPER, confirmations);
+    }
+    t.command(now(0), send(&alice, Flush::Fast)).unwrap();
+    work(&mut t, now(0));
+    work(&mut t, now(0));
+    let packets = out(&mut t, now(0));
+    let (.., body) =
+        packets.iter().find(|(peer, _, code, _)| (*peer, *code) == (1, PacketCode::MESSAGES)).unwrap();
+    let batch = BatchHash::from_bytes(keccak256(body));
+    let ack = undertone_whisper::confirm::encode_ack(&batch);
+    tell(&mut t, now(100), (1, Protocol::Whisper), PacketCode::BATCH_ACK, &ack);
+    let reports = reports(&mut t);
+    let [
+        Report::Sealed { send, envelope },
+        Report::Sent { hash: sent, peer },
+        Report::Confirmed { hash: confirmed, peer: by, batch: of },
+    ] = &reports[..]
+    else {
+        panic!("{reports:?}")
+    };
+    assert_eq!((send, *peer, *by, *of), (&SendId(1), PeerId(2), PeerId(1), batch));
+    assert_eq!([*sent, *confirmed], [envelope.hash(); 2]);
+    let events: Vec<_> = std::iter::from_fn(|| t.poll_event()).collect();
+    let relayed = Event::Progress { id: SendId(1), progress: Progress::Relayed };
+    assert_eq!(events.iter().filter(|event| **event == relayed).count(), 1);
+    assert_eq!(t.lost_reports(), 0);
+}
+
+/// Who confirms and is mute, or is lost before it says a word, has passed it on all the same.
+#[test]
+fn an_own_envelope_that_comes_back_counts_as_sent() {
+    let (mut t, alice) = transport(config(Config { confirm: Confirm::AtOnce, ..Config::default() }));
+    connect(&mut t, now(0), 1, Dialects::WHISPER, true);
+    t.command(now(0), send(&alice, Flush::Fast)).unwrap();
+    work(&mut t, now(0));
+    work(&mut t, now(0));
+    let packets = out(&mut t, now(0));
+    let (.., body) = packets.iter().find(|(_, _, code, _)| *code == PacketCode::MESSAGES).unwrap();
+    let relayed = |t: &mut WhisperTransport| {
+        let progress = |event: &Event| matches!(event, Event::Progress { progress: Progress::Relayed, .. });
+        std::iter::from_fn(|| t.poll_event()).filter(progress).count()
+    };
+    // From whom we sent it that says nothing: it may send back whatever it gets.
+    tell(&mut t, now(100), (1, Protocol::Whisper), PacketCode::MESSAGES, body);
+    assert_eq!(relayed(&mut t), 0);
+    t.handle(now(200), Input::Connected(Link::whisper(PeerId(2)))).unwrap();
+    tell(&mut t, now(200), (2, Protocol::Whisper), PacketCode::STATUS, &Status::default().encode());
+    for _ in 0..2 {
+        tell(&mut t, now(200), (2, Protocol::Whisper), PacketCode::MESSAGES, body);
+    }
+    assert_eq!(relayed(&mut t), 1);
+    let back = |report: &Report| matches!(report, Report::Returned { peer: PeerId(2), .. });
+    assert_eq!(reports(&mut t).iter().filter(|report| back(report)).count(), 1);
+    t.handle_timeout(now(17_000));
+    assert!(!std::iter::from_fn(|| t.poll_event()).any(|event| matches!(event, Event::Progress { .. })));
+}
+
+#[test]
+fn all_that_passes_is_reported_to_who_watches_the_traffic() {
+    let (mut t, _) = transport(config(Config { watch: Watch::Traffic, ..Config::default() }));
+    for peer in [1, 2] {
+        connect(&mut t, now(0), peer, Dialects::WHISPER, false);
+    }
+    let header = Header { expiry: 1_600_000_015, ttl: 15, topic: Topic::of("t") };
+    let envelope = Envelope::new(header, b"theirs", 7);
+    let mut body = Vec::new();
+    alloy_rlp::Header { list: true, payload_length: envelope.bytes().len() }.encode(&mut body);
+    body.extend_from_slice(envelope.bytes());
+    // What nobody here listens to is not taken, and comes all the same.
+    for peer in [1, 2] {
+        tell(&mut t, now(0), (peer, Protocol::Whisper), PacketCode::MESSAGES, &body);
+    }
+    t.command(now(0), listen("t")).unwrap();
+    for peer in [1, 2] {
+        tell(&mut t, now(0), (peer, Protocol::Whisper), PacketCode::MESSAGES, &body);
+    }
+    t.handle_timeout(now(16_000));
+    let of = envelope.hash();
+    let seen: Vec<_> = reports(&mut t)
+        .into_iter()
+        .map(|report| match report {
+            Report::Arrived { hash, from } if hash == of => format!("arrived from {}", from.0),
+            Report::Carried { envelope: new, from } if new.hash() == of => format!("new from {}", from.0),
+            Report::Expired(hash) if hash == of => "over".to_owned(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let arrived = ["arrived from 1", "arrived from 2"];
+    assert_eq!(seen, [&arrived[..], &["arrived from 1", "new from 1", "arrived from 2", "over"]].concat());
 }
 
 #[test]
