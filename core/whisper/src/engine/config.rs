@@ -23,7 +23,9 @@ pub struct Config {
     pub bridge: Bridge,
     /// How peers of Waku are told which topics are wanted.
     pub waku: WakuMode,
-    /// Packets that are taken in a second; announced.
+    /// Packets that are taken in a second; announced. Reading is put off first. Of what is read all the same, the least
+    /// valuable goes where a packet is over the bytes or holds too many of a topic; a packet that is one too many goes
+    /// unread, whatever is in it.
     pub packet_limits: RateLimits,
     /// Bytes that are taken in a second; announced by Waku v1 alone. Below [`MAX_MESSAGE`](crate::limits::MAX_MESSAGE),
     /// peers who cannot hear of it and send bundles as large as that lose the least valuable envelopes of them.
