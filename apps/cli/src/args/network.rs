@@ -171,8 +171,8 @@ pub(crate) struct NodeArgs {
     pub(crate) port: u16,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
-    /// Proof of work that envelopes need
-    #[arg(long = "shh.pow", value_name = "POW", default_value_t = 0.002, value_parser = pow)]
+    /// Proof of work that envelopes need; with more than the default a Status client's images do not pass
+    #[arg(long = "shh.pow", value_name = "POW", default_value_t = 0.000_002, value_parser = pow)]
     pub(crate) shh_pow: f64,
     #[command(flatten)]
     pub(crate) carriers: CarrierArgs,
