@@ -12,7 +12,7 @@ pub const VERY_OLD_SECS: u32 = 20;
 /// What expires within this many seconds is not forwarded: the next node's clock may be ahead and geth would
 /// hold a very old envelope against us (`whisper.md` 9, our choice).
 ///
-/// DEVIATION: the originals forward until the last second (test `a_new_peer_gets_what_lives`).
+/// DEVIATION: the originals forward an envelope until its last second (test `a_new_peer_gets_what_lives`).
 pub const LAST_SECS: u32 = 2;
 
 /// Longest accepted time to live in seconds. Our choice: the deployed clients use 10 to 50; a day leaves room
@@ -27,7 +27,8 @@ pub const SEAL_SKEW_SECS: u32 = FUTURE_SECS + 1;
 /// a second behind adds one second or two to the life of what was just made. One that is further behind may still find
 /// it too cheap; to wait longer for that would cost everybody.
 ///
-/// DEVIATION: the originals forward at once, and geth drops them for what it finds too cheap by its own clock (test
+/// DEVIATION: the originals forward what is just dear enough at once, and geth drops them for what it finds too cheap by its
+/// own clock (test
 /// `what_a_slow_clock_could_find_too_cheap_waits_for_it`).
 pub const CLOSE_SECS: u32 = 2;
 
@@ -94,8 +95,8 @@ pub const RESCAN_EVERY: Duration = Duration::from_secs(1);
 /// Envelopes of low PoW or outside our bloom that a peer may send at once before it is dropped. Our choice:
 /// an honest peer sends some while news of a change travels, or when its divisor differs (nim).
 ///
-/// DEVIATION: geth drops a peer for the first such envelope, and for one of the future or very old; status-go never does, so
-/// that refusing costs it and sending is free. Here times never count, and work and topics only in numbers (tests
+/// DEVIATION: geth drops a peer for the first envelope of low work or outside its filter, and for one of the future or very
+/// old; status-go drops for none, so that refusing costs it and sending is free. Here times never count, and work and topics only in numbers (tests
 /// `skew_never_costs_a_link_but_a_flood_of_cheap_ones_does`, `more_cheap_envelopes_than_an_honest_peer_has`).
 pub const MAX_FAULTS: u32 = 64;
 
