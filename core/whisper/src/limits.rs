@@ -96,8 +96,9 @@ pub const RESCAN_EVERY: Duration = Duration::from_secs(1);
 /// an honest peer sends some while news of a change travels, or when its divisor differs (nim).
 ///
 /// DEVIATION: geth drops a peer for the first envelope of low work or outside its filter, and for one of the future or very
-/// old; status-go drops for none, so that refusing costs it and sending is free. Here times never count, and work and topics only in numbers (tests
-/// `skew_never_costs_a_link_but_a_flood_of_cheap_ones_does`, `more_cheap_envelopes_than_an_honest_peer_has`).
+/// old; status-go drops for none, so that refusing costs it and sending is free. Here times never count, and work and
+/// topics only in numbers (tests `skew_never_costs_a_link_but_a_flood_of_cheap_ones_does`,
+/// `more_cheap_envelopes_than_an_honest_peer_has`).
 pub const MAX_FAULTS: u32 = 64;
 
 /// One such fault is forgiven in this time. Our choice.
