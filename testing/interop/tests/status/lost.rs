@@ -20,10 +20,13 @@ enum Opener {
 pub(crate) async fn their_state_is_lost_and_they_write() -> Result<()> {
     for opener in [Opener::Theirs, Opener::Ours] {
         let (theirs, home) = (Theirs::connect()?, tempdir()?);
-        let mut us = in_a_session(&theirs, home.path(), opener).await?;
+        let session = in_a_session(&theirs, home.path(), opener).await;
+        let mut us = session.with_context(|| format!("{opener:?}: a session"))?;
         theirs.reset().await?;
         theirs.write(&us.me(), "who are you?")?;
-        let heard = us.received_at_last().await?;
+        let heard = us.received_at_last().await;
+        let heard =
+            heard.with_context(|| format!("{opener:?}: it is read; told so far: {:?}", us.notices))?;
         ensure!(
             (heard.text.as_str(), heard.protection) == ("who are you?", Protection::Ratchet),
             "{heard:?}"
