@@ -194,6 +194,9 @@ pub const MAX_SKEW_PEERS: usize = 64;
 /// whose places are harder to take.
 pub const MAX_SKEW_NETWORKS: usize = 16;
 
-/// Sources below which nothing is said about the clock. Our choice: one liar cannot move the median of three beyond the
-/// honest ones.
+/// How far two figures of one clock may differ: whole seconds, and the way here. Our choice.
+pub const SKEW_NOISE: Duration = Duration::from_secs(5);
+
+/// Sources below which nothing is said about the clock while there are as many links. Our choice: one liar cannot move the
+/// median of three beyond the honest ones.
 pub const MIN_SKEW_SOURCES: usize = 3;
