@@ -18,7 +18,7 @@ pub enum Member {
     Ciphertext,
     /// `crypto`: an object.
     Crypto,
-    /// `kdfparams.dklen`: 32.
+    /// `kdfparams.dklen`: 32, or more, of which 32 are used.
     Dklen,
     /// `cipherparams.iv`: 32 hex digits.
     Iv,

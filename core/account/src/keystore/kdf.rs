@@ -100,7 +100,8 @@ impl Kdf {
             return Err(KeystoreError::Member(Member::KdfParams));
         };
         match number(params, "dklen") {
-            Some(32) => {}
+            // Of more, the first 32 are used, and they are the same whatever comes after them.
+            Some(32..=1_024) => {}
             Some(_) => return Err(KeystoreError::Unsupported(Member::Dklen)),
             None => return Err(KeystoreError::Member(Member::Dklen)),
         }

@@ -143,6 +143,24 @@ fn valid() -> Value {
     serde_json::from_str(&seal(&key, None, "p", cheap(), &mut rng(9))).unwrap()
 }
 
+/// geth opens files that derive more than is used: of both derivations the first 32 bytes are the same.
+#[test]
+fn a_file_that_derives_more_than_is_used_opens() {
+    let mut file = valid();
+    let bytes = |pointer| const_hex::decode(file.pointer(pointer).unwrap().as_str().unwrap()).unwrap();
+    let (salt, ciphertext) = (bytes("/crypto/kdfparams/salt"), bytes("/crypto/ciphertext"));
+    let mut derived = [0; 64];
+    let n = file.pointer("/crypto/kdfparams/n").unwrap().as_u64().unwrap();
+    let r = u32::try_from(file.pointer("/crypto/kdfparams/r").unwrap().as_u64().unwrap()).unwrap();
+    let params = scrypt::Params::new(u8::try_from(n.trailing_zeros()).unwrap(), r, 1).unwrap();
+    scrypt::scrypt(b"p", &salt, &params, &mut derived).unwrap();
+    let mac = undertone_crypto::keccak256(&[&derived[16..32], &ciphertext].concat());
+    assert_eq!(file.pointer("/crypto/mac").unwrap(), &json!(const_hex::encode(mac)));
+    *file.pointer_mut("/crypto/kdfparams/dklen").unwrap() = json!(64);
+    let key = SecretKey::random(&mut rng(9));
+    assert_eq!(parse(&file).unwrap().open("p").unwrap().public(), key.public());
+}
+
 #[test]
 fn a_damaged_file_says_which_member() {
     let member = |member| KeystoreError::Member(member);
@@ -170,7 +188,8 @@ fn a_damaged_file_says_which_member() {
         ("/crypto/kdf", json!(1), member(Member::Kdf)),
         ("/crypto/kdfparams", json!([]), member(Member::KdfParams)),
         ("/crypto/kdfparams/dklen", json!(16), KeystoreError::Unsupported(Member::Dklen)),
-        ("/crypto/kdfparams/dklen", json!(64), KeystoreError::Unsupported(Member::Dklen)),
+        ("/crypto/kdfparams/dklen", json!(31), KeystoreError::Unsupported(Member::Dklen)),
+        ("/crypto/kdfparams/dklen", json!(1_025), KeystoreError::Unsupported(Member::Dklen)),
         ("/crypto/kdfparams/dklen", json!(null), member(Member::Dklen)),
         ("/crypto/kdfparams/salt", json!(null), member(Member::Salt)),
         ("/crypto/kdfparams/salt", json!("00".repeat(257)), member(Member::Salt)),
