@@ -32,7 +32,7 @@
 //! Opening compiles the statements of a message and makes the log, so that the first message to somebody waits for its
 //! own rows and one synchronisation of the disk, and for nothing else (row B7). It reads no row of the port.
 //!
-//! The log remembers every page that it was given. Once the store was quiet for a second, at the latest two seconds or 64
+//! The log remembers every page that it was given. Once the store was quiet for a second, at the latest two seconds or 256
 //! commits after the first, and at opening and closing, it is moved into the database file, overwritten with zeros and
 //! cut off ([`limits`], the names with `LOG`). The thread that writes does it between two batches.
 //!

@@ -18,8 +18,8 @@ pub const LOG_QUIET: Duration = Duration::from_secs(1);
 /// How long after the first commit the log is erased however busy the store is: what is promised
 /// (`docs/protocol/security.md`, *stolen running device*).
 pub const LOG_AGE: Duration = Duration::from_secs(2);
-/// Commits after which the log is erased, whatever the time. Erasing takes about as long as four of them.
-pub const LOG_COMMITS: usize = 64;
+/// Commits after which the log is erased, whatever the time. Erasing so many takes about as long as ten of them.
+pub const LOG_COMMITS: usize = 256;
 /// How long until the log is tried again that could not be erased, because a foreign tool reads the database.
 pub const LOG_RETRY: Duration = Duration::from_secs(5);
 /// Prepared statements kept. Three per table and the shapes of scan that the messenger uses.
