@@ -124,8 +124,11 @@ pub struct NodeConfig {
     pub byte_limits: RateLimits,
     /// Least proof of work of envelopes, from 0. Status nodes use 0.000002.
     pub min_pow: f64,
-    /// Whether accepted envelopes and sealed sends are reported ([`NodeEvent::Report`](crate::NodeEvent::Report)).
+    /// Whether accepted envelopes and what becomes of our own are reported ([`NodeEvent::Report`](crate::NodeEvent::Report)).
     pub watch: bool,
+    /// Whether it is also reported in whose packets envelopes come, again and again, and when those of others end: as much as
+    /// passes. Without effect unless [`NodeConfig::watch`] is set.
+    pub traffic: bool,
 }
 
 impl NodeConfig {
@@ -153,6 +156,7 @@ impl NodeConfig {
             byte_limits: RateLimits::NONE,
             min_pow: Pow::STATUS_LARGE.value(),
             watch: false,
+            traffic: false,
         }
     }
 }

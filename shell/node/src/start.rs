@@ -15,7 +15,7 @@ use undertone_nat::{Nat, NatConfig, NatMode, Port, Protocol};
 use undertone_net::{Net, NetConfig};
 use undertone_runtime::{Environment, FileLimit, Pool, Tasks};
 use undertone_transport::Command;
-use undertone_whisper::{Confirm, Pow, TransportConfig, WhisperTransport};
+use undertone_whisper::{Confirm, Pow, TransportConfig, Watch, WhisperTransport};
 
 use crate::config::{DiscoveryOptions, NodeConfig};
 use crate::driver::Driver;
@@ -119,6 +119,9 @@ fn transport_config(config: &NodeConfig, min_pow: Pow) -> TransportConfig {
     transport.gossip.byte_limits = config.byte_limits;
     transport.advertise = config.role.advertise();
     transport.report = config.watch;
+    if config.watch && config.traffic {
+        transport.gossip.watch = Watch::Traffic;
+    }
     transport
 }
 

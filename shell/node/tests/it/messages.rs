@@ -59,6 +59,29 @@ async fn public_and_sealed_payloads_pass_through_a_relay() {
     }
 }
 
+/// The whole feed of status-go, from one node to whoever looks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_reports_who_took_what_and_all_that_passes() {
+    let mut watched = relay(13);
+    (watched.watch, watched.traffic) = (true, true);
+    let mut relay = Actor::start(13, watched).await;
+    let mut speaking = person(14, &[relay.node.enode()]);
+    speaking.watch = true;
+    let mut alice = Actor::start(14, speaking).await;
+    relay.peers(1).await;
+    alice.send(1, lab(), None, "to everyone").await;
+    let Report::Sealed { send: SendId(1), envelope } = alice.report().await else { panic!("not sealed") };
+    let Report::Confirmed { hash, .. } = alice.report().await else { panic!("not confirmed") };
+    assert_eq!(hash, envelope.hash());
+    let Report::Arrived { hash, .. } = relay.report().await else { panic!("nothing came") };
+    assert_eq!(hash, envelope.hash());
+    let Report::Carried { envelope: carried, .. } = relay.report().await else { panic!("not taken") };
+    assert_eq!(carried.hash(), hash);
+    for actor in [alice, relay] {
+        actor.stop().await;
+    }
+}
+
 /// What is sent before any peer is there waits for one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_send_without_peers_leaves_when_one_comes() {
