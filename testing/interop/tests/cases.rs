@@ -1,7 +1,9 @@
 //! The cases. What each shows is its name; `docs/interop.md` keeps the last results.
 
 mod bad;
+mod bridges;
 mod burst;
+mod clocks;
 mod codes;
 mod company;
 mod direct;
@@ -9,6 +11,7 @@ mod discovery;
 mod envelopes;
 mod ethereumjs;
 mod light;
+mod limiter;
 mod links;
 mod mutations;
 mod payload;
@@ -46,11 +49,14 @@ pub(crate) fn all() -> Vec<Case> {
         Geth light: geth_as_a_light_client, two_light_nodes_part, our_light_node_forwards_nothing;
         Geth bad: what_geth_drops_a_peer_for, liars_do_not_cost_us_geth, geth_changes_its_mind,
             geth_sends_more_than_a_packet;
+        Geth clocks: geth_is_five_seconds_behind_us, geth_is_nine_seconds_behind_us, geth_is_five_seconds_ahead_of_us;
         Geth mutations: geth_and_we_judge_alike;
         Statusd statusd: whisper_with_statusd, waku_v1_with_statusd, waku_v0_with_statusd,
             both_on_one_link_with_statusd, statusd_names_its_topics, statusd_asks_by_bloom, we_name_our_topics,
             we_ask_by_bloom, statusd_changes_its_pow, statusd_confirms, direct_with_statusd,
             statusd_between_two_of_ours, geth_and_statusd_meet_through_us;
+        Statusd limiter: statusd_limits_whisper, statusd_limits_waku;
+        Statusd bridges: statusd_bridges_beside_us;
         Statusd mutations: statusd_and_we_judge_alike;
         EthereumJs ethereumjs: we_dial_ethereumjs, ethereumjs_dials_us, capabilities_are_ordered_alike,
             messages_to_and_from_ethereumjs, pings_keep_the_link_with_ethereumjs, ethereumjs_says_goodbye,

@@ -5,20 +5,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rand_core::Rng;
 use tokio::runtime::Runtime;
+use undertone_base::{Now, Unix};
 use undertone_crypto::{KeyId, MemoryKeyring, PublicKey, SecretKey};
 use undertone_devp2p::enr::Record;
 use undertone_devp2p::{Enode, NodeKey};
 use undertone_discovery::Discovery;
 use undertone_net::{PeerId, PeerView};
 use undertone_node::{Node, NodeConfig, NodeEvent, Role};
-use undertone_runtime::{Environment, Tasks};
+use undertone_runtime::{Clock, Environment, ManualClock, Tasks};
 use undertone_support::until;
 use undertone_transport::{Command, Event, Flush, Listen, OpenWith, Progress, Received, Route, Send, SendId};
 use undertone_whisper::wire::waku;
 use undertone_whisper::{Envelope, Pow, Protocol, Report, Stats};
 
 use crate::{DEADLINE, hash_text};
+
+/// How often a clock that is off is moved on.
+const HAND: Duration = Duration::from_millis(10);
 
 /// What the node said so far.
 #[derive(Default)]
@@ -52,8 +57,13 @@ impl Ours {
 
     /// The same, otherwise.
     pub(crate) fn with(role: Role, change: impl FnOnce(&mut NodeConfig)) -> Result<Self> {
+        Self::at(role, 0, change)
+    }
+
+    /// The same, where the clock is so many seconds ahead of the machine's, or behind it.
+    pub(crate) fn at(role: Role, ahead: i64, change: impl FnOnce(&mut NodeConfig)) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let env = Environment::system()?;
+        let env = if ahead == 0 { Environment::system()? } else { off_by(ahead, &runtime)? };
         let key = SecretKey::random(&mut env.rng());
         let mut keyring = MemoryKeyring::new();
         let id = keyring.insert(key.clone());
@@ -310,6 +320,27 @@ impl Heard {
 
 fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An environment whose clock goes as the machine's does and shows another time, for as long as the runtime lives.
+fn off_by(ahead: i64, runtime: &Runtime) -> Result<Environment> {
+    let machine = Clock::system();
+    let Now { mono, unix } = machine.now();
+    let millis = i64::try_from(unix.millis())? + ahead * 1_000;
+    let hand = ManualClock::new(Now { mono, unix: Unix::from_millis(u64::try_from(millis)?) });
+    let env = Environment::fixed(
+        Environment::system()?.rng().next_u64(),
+        Clock::manual(hand.clone()),
+        BTreeMap::new(),
+    );
+    runtime.spawn(async move {
+        let mut ticks = tokio::time::interval(HAND);
+        loop {
+            ticks.tick().await;
+            hand.advance(machine.now().mono.since(hand.now().mono));
+        }
+    });
+    Ok(env)
 }
 
 /// A fresh key of a node.

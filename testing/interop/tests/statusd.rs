@@ -42,6 +42,16 @@ pub(crate) enum Waku {
     Topics,
 }
 
+/// What it takes of one peer, and of all at one address, in a second; whoever sends more so often as it bears is dropped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limiter {
+    /// Of both protocols.
+    pub(crate) packets: u32,
+    /// Of Waku alone, which has them.
+    pub(crate) bytes: u32,
+    pub(crate) tolerance: u32,
+}
+
 /// How one is started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
@@ -49,13 +59,17 @@ pub(crate) struct Setup {
     pub(crate) waku: Option<Waku>,
     /// Whether what one of its protocols takes goes on by the other.
     pub(crate) bridge: bool,
+    pub(crate) limiter: Option<Limiter>,
 }
 
 impl Setup {
-    pub(crate) const WHISPER: Self = Self { whisper: true, waku: None, bridge: false };
+    pub(crate) const WHISPER: Self = Self { whisper: true, waku: None, bridge: false, limiter: None };
+
+    /// Both protocols, apart.
+    pub(crate) const BOTH: Self = Self { waku: Some(Waku::Full), ..Self::WHISPER };
 
     pub(crate) const fn waku(waku: Waku) -> Self {
-        Self { whisper: false, waku: Some(waku), bridge: false }
+        Self { whisper: false, waku: Some(waku), ..Self::WHISPER }
     }
 }
 
@@ -266,11 +280,22 @@ fn spawn(home: &TempDir, (port, rpc): (u16, u16), setup: Setup) -> Result<Child>
     std::fs::create_dir_all(&data)?;
     let transport = |enabled: bool, waku: Option<Waku>| {
         let own = if waku.is_some() { "waku" } else { "shh" };
-        json!({
+        let mut config = json!({
             "Enabled": enabled, "DataDir": data.join(own), "MinimumPoW": 0.000_002, "TTL": 120,
             "MaxMessageSize": 1_048_576, "FullNode": waku == Some(Waku::Full),
-            "BloomFilterMode": waku == Some(Waku::Bloom),
-        })
+            "BloomFilterMode": waku == Some(Waku::Bloom), "EnableRateLimiter": setup.limiter.is_some(),
+        });
+        if let Some(Limiter { packets, bytes, tolerance }) = setup.limiter {
+            // Each protocol has names of its own for the same.
+            for field in ["RateLimitIP", "RateLimitPeerID", "PacketRateLimitIP", "PacketRateLimitPeerID"] {
+                config[field] = json!(packets);
+            }
+            for field in ["BytesRateLimitIP", "BytesRateLimitPeerID"] {
+                config[field] = json!(bytes);
+            }
+            config["RateLimitTolerance"] = json!(tolerance);
+        }
+        config
     };
     let config = json!({
         "NetworkId": 777, "DataDir": data, "KeyStoreDir": data.join("keystore"), "NoDiscovery": true,

@@ -23,7 +23,7 @@ use crate::geth::{Geth, Setup as GethSetup};
 use crate::made::packet;
 use crate::mutate::{Dialect, Kind, Shot, Thrower, open_status, topics};
 use crate::ours::Ours;
-use crate::statusd::{Setup, Statusd, Waku};
+use crate::statusd::{Setup, Statusd};
 
 /// Shots at once: each is a link with a thread.
 const VOLLEY: usize = 14;
@@ -51,7 +51,7 @@ pub(super) fn geth_and_we_judge_alike() -> Result<()> {
 
 /// A stock status-go, by each of its protocols: two of each kind.
 pub(super) fn statusd_and_we_judge_alike() -> Result<()> {
-    let statusd = Statusd::start(Setup { whisper: true, waku: Some(Waku::Full), bridge: false })?;
+    let statusd = Statusd::start(Setup::BOTH)?;
     let ours = Ours::with(Role::Relay, |config| config.protocols = Protocols::BOTH)?;
     for (seed, dialect) in [(2, Dialect::Whisper), (3, Dialect::Waku0), (4, Dialect::Waku1)] {
         compare(seed, dialect, [&statusd.enode, &ours.enode()], (STATUSD_PRICE, Original::StatusGo), 2)

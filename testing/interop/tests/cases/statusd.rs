@@ -39,7 +39,7 @@ pub(super) fn waku_v0_with_statusd() -> Result<()> {
 }
 
 /// A node of ours that speaks these.
-fn speaking(role: Role, protocols: Protocols) -> Result<Ours> {
+pub(super) fn speaking(role: Role, protocols: Protocols) -> Result<Ours> {
     Ours::with(role, |config| config.protocols = protocols)
 }
 
@@ -83,7 +83,7 @@ fn both_ways(statusd: &Statusd, mut ours: Ours, by: Protocol, shared: &[&str]) -
 /// Both speak both on one link: an envelope of ours goes once, by Waku.
 pub(super) fn both_on_one_link_with_statusd() -> Result<()> {
     let name = "both-on-one-link";
-    let statusd = Statusd::start(Setup { whisper: true, waku: Some(Waku::Full), bridge: false })?;
+    let statusd = Statusd::start(Setup::BOTH)?;
     let mut ours = speaking(Role::Client, Protocols::BOTH)?;
     let link = ours.dial(&statusd.enode)?;
     let capabilities: Vec<_> = link.capabilities.iter().map(ToString::to_string).collect();

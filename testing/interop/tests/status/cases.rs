@@ -13,7 +13,7 @@ use crate::{lost, people, texts};
 pub(crate) type Named = (&'static str, fn() -> Case);
 
 /// All of them.
-pub(crate) const ALL: [Named; 14] = [
+pub(crate) const ALL: [Named; 15] = [
     ("public_both_ways", || Box::pin(public_both_ways())),
     ("we_write_first", || Box::pin(we_write_first())),
     ("they_write_first", || Box::pin(they_write_first())),
@@ -23,6 +23,7 @@ pub(crate) const ALL: [Named; 14] = [
     ("two_devices_of_ours", || Box::pin(two_devices_of_ours())),
     ("our_device_set_up_anew", || Box::pin(our_device_set_up_anew())),
     ("out_of_order", || Box::pin(people::out_of_order())),
+    ("ours_out_of_order", || Box::pin(people::ours_out_of_order())),
     ("concurrent_first_contact", || Box::pin(people::concurrent_first_contact())),
     ("contact_updates", || Box::pin(people::contact_updates())),
     ("texts_of_all_kinds", || Box::pin(texts::texts_of_all_kinds())),

@@ -9,7 +9,7 @@ use undertone_transport::PublicName;
 
 use crate::cases::fresh;
 use crate::ours::{LONG, Person, new_key};
-use crate::relay::Relay;
+use crate::relay::{Relay, Side};
 use crate::theirs::Theirs;
 
 /// What they write while a relay keeps it back arrives last first; each is read, once, in its place.
@@ -21,7 +21,7 @@ pub(crate) async fn out_of_order() -> Result<()> {
     theirs.write(&us.me(), "good")?;
     us.received().await?;
 
-    relay.hold().await?;
+    relay.hold(Side::Theirs).await?;
     let texts = ["first", "second", "third", "fourth"];
     for (before, text) in texts.into_iter().enumerate() {
         theirs.write(&us.me(), text)?;
@@ -40,6 +40,41 @@ pub(crate) async fn out_of_order() -> Result<()> {
     let shown: Vec<_> = shown.iter().rev().map(|message| message.text.as_str()).skip(2).collect();
     ensure!(shown == texts, "{shown:?}");
     us.deliver(theirs.key, "and on we go").await?;
+    us.stop().await;
+    relay.stop().await;
+    Ok(())
+}
+
+/// The same of what we write: the peer shows each once, and goes on in the session.
+pub(crate) async fn ours_out_of_order() -> Result<()> {
+    let (theirs, home) = (Theirs::connect()?, tempdir()?);
+    let relay = Relay::start(&theirs.enode).await?;
+    let mut us = Person::open_at(&new_key()?, home.path(), relay.enode()).await?;
+    us.deliver(theirs.key, "by way of a relay").await?;
+    theirs.write(&us.me(), "good")?;
+    us.received().await?;
+
+    relay.hold(Side::Ours).await?;
+    // Each is a good deal longer than the one before, and any of them than an acknowledgement: the relay knows them apart.
+    let texts = [1, 2, 3, 4].map(|n: usize| format!("{n}{}", ", and so on".repeat(n * 60)));
+    let mut ids = Vec::new();
+    for (before, text) in texts.iter().enumerate() {
+        ids.push(us.client.send_text(ChatId::OneToOne(theirs.key), text).await?);
+        relay.keeps_larger(before + 1).await?;
+    }
+    relay.release().await?;
+    for id in ids {
+        us.reaches_or_is(id, MessageState::Delivered).await?;
+        let sent = us.client.message(id).await?.context("it is there")?;
+        ensure!(sent.protection == Protection::Ratchet, "{sent:?}");
+    }
+    let shown = texts.each_ref().map(|text| text.as_str());
+    theirs.shows(&us.me().to_hex(), &shown).await?;
+    theirs.write(&us.me(), "all four")?;
+    let answer = us.received().await?;
+    ensure!((answer.text.as_str(), answer.protection) == ("all four", Protection::Ratchet), "{answer:?}");
+    us.deliver(theirs.key, "and on we go").await?;
+    theirs.shows(&us.me().to_hex(), &shown).await?;
     us.stop().await;
     relay.stop().await;
     Ok(())

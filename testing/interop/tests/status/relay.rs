@@ -1,9 +1,8 @@
 //! A relay of ours that reorders: it stands between the peer and one of our people and passes every packet on. While it
-//! is told to, it keeps back what the peer sends of envelopes; what was kept leaves last first.
+//! is told to, it keeps back what one of them sends of envelopes; what was kept leaves last first.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use tokio::runtime::Handle;
@@ -19,10 +18,19 @@ use crate::ours::{LONG, new_key};
 /// Packets of the kind that is kept back: envelopes. The others are wishes and confirmations of the link.
 const ENVELOPES: u64 = 1;
 
+/// An end of the relay.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Side {
+    /// The peer.
+    Theirs,
+    /// One of our people.
+    Ours,
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Cut,
-    Hold,
+    Hold(Side),
     Mend,
     Release,
 }
@@ -31,8 +39,11 @@ pub(crate) struct Relay {
     net: Net,
     tasks: Tasks,
     acts: mpsc::Sender<Act>,
-    kept: Arc<AtomicUsize>,
+    kept: Sizes,
 }
+
+/// The bytes of each packet that was kept.
+type Sizes = Arc<Mutex<Vec<usize>>>;
 
 impl Relay {
     /// Dials the peer, and waits for one of ours. The two announce to each other, through it, what they want.
@@ -43,7 +54,7 @@ impl Relay {
         config.listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let (net, events) = Net::start(config, &env, &tasks).await?;
         let (acts, inbox) = mpsc::channel(4);
-        let kept = Arc::new(AtomicUsize::new(0));
+        let kept = Sizes::default();
         let passing = Passing {
             net: net.clone(),
             theirs: *theirs.key(),
@@ -62,9 +73,9 @@ impl Relay {
         self.net.enode()
     }
 
-    /// Keeps the peer's envelopes back from now on.
-    pub(crate) async fn hold(&self) -> Result<()> {
-        self.acts.send(Act::Hold).await.context("the relay has ended")
+    /// Keeps the envelopes of this side back from now on.
+    pub(crate) async fn hold(&self, side: Side) -> Result<()> {
+        self.acts.send(Act::Hold(side)).await.context("the relay has ended")
     }
 
     /// Loses all envelopes, of both, from now on.
@@ -79,8 +90,23 @@ impl Relay {
 
     /// Waits until so many packets are kept.
     pub(crate) async fn keeps(&self, least: usize) -> Result<()> {
-        let kept = || self.kept.load(Ordering::SeqCst);
-        ensure!(until_async(LONG, || kept() >= least).await, "{} packets are kept, not {least}", kept());
+        self.await_kept(|sizes| sizes.len() >= least).await
+    }
+
+    /// Waits until so many packets are kept, each larger than all before it.
+    pub(crate) async fn keeps_larger(&self, least: usize) -> Result<()> {
+        let larger = |sizes: &[usize]| {
+            let grows = |(largest, count): (usize, usize), size: &usize| {
+                (largest.max(*size), count + usize::from(*size > largest))
+            };
+            sizes.iter().fold((0, 0), grows).1
+        };
+        self.await_kept(|sizes| larger(sizes) >= least).await
+    }
+
+    async fn await_kept(&self, enough: impl Fn(&[usize]) -> bool) -> Result<()> {
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        ensure!(until_async(LONG, || enough(&kept())).await, "kept packets of {:?} bytes", kept());
         Ok(())
     }
 
@@ -94,15 +120,16 @@ impl Relay {
     }
 }
 
-/// One end is the peer (0), the other one of us (1).
+/// One end is the peer (0), the other one of us (1), as in [`Side`].
 struct Passing {
     net: Net,
     theirs: PublicKey,
     links: [Option<PeerId>; 2],
     /// What came for an end before it was there.
     early: [Vec<(u64, Vec<u8>)>; 2],
-    held: Option<Vec<Vec<u8>>>,
-    kept: Arc<AtomicUsize>,
+    /// Of which end, and what.
+    held: Option<(usize, Vec<Vec<u8>>)>,
+    kept: Sizes,
     cut: bool,
 }
 
@@ -130,10 +157,11 @@ impl Passing {
         match act {
             Act::Cut => self.cut = true,
             Act::Mend => self.cut = false,
-            Act::Hold => self.held = Some(Vec::new()),
+            Act::Hold(side) => self.held = Some((usize::from(side == Side::Ours), Vec::new())),
             Act::Release => {
-                for packet in self.held.take().unwrap_or_default().into_iter().rev() {
-                    self.pass(1, ENVELOPES, packet);
+                let Some((from, packets)) = self.held.take() else { return };
+                for packet in packets.into_iter().rev() {
+                    self.pass(1 - from, ENVELOPES, packet);
                 }
             }
         }
@@ -149,16 +177,16 @@ impl Passing {
                 }
             }
             NetEvent::Message { peer, code, payload, .. } => {
-                let from_them = self.links[0] == Some(peer);
+                let from = usize::from(self.links[0] != Some(peer));
                 if self.cut && code == ENVELOPES {
                     return;
                 }
                 match &mut self.held {
-                    Some(held) if from_them && code == ENVELOPES => {
+                    Some((end, held)) if *end == from && code == ENVELOPES => {
+                        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(payload.len());
                         held.push(payload);
-                        self.kept.fetch_add(1, Ordering::SeqCst);
                     }
-                    _ => self.pass(usize::from(from_them), code, payload),
+                    _ => self.pass(1 - from, code, payload),
                 }
             }
             NetEvent::Disconnected { peer, .. } => {
