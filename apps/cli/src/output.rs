@@ -38,8 +38,8 @@ pub(crate) struct Ui {
 /// What a script is told of the clock.
 pub(crate) fn clock(notice: &ClockNotice) -> serde_json::Value {
     serde_json::json!({
-        "event": "clock", "wrong": notice.is_wrong(), "behindMs": notice.offset_ms, "sources": notice.sources,
-        "text": notice.to_string(),
+        "event": "clock", "wrong": notice.is_wrong(), "behindMs": notice.offset_ms,
+        "atLeast": notice.at_least, "sources": notice.sources, "text": notice.to_string(),
     })
 }
 

@@ -246,6 +246,7 @@ impl Driver {
                 let ip = address.ip().to_canonical();
                 let origin = Origin { ip, since: now.mono };
                 self.links.insert(id, Link::new(peer, key, origin, capabilities, exempt));
+                self.follow_voices();
                 let link = undertone_whisper::Link { peer: id, dialects, ip: Some(ip), exempt };
                 self.handle(Input::Connected(link));
                 self.say_peers().await;
@@ -271,13 +272,18 @@ impl Driver {
             }
             NetEvent::Disconnected { peer, .. } => {
                 if self.links.remove(&whisper_id(peer)).is_some() {
-                    let linked = self.links.values().map(|link| (link.key, link.origin.ip));
-                    self.skew.lock().keep_peers(linked);
+                    self.follow_voices();
                     self.handle(Input::Disconnected(whisper_id(peer)));
                     self.say_peers().await;
                 }
             }
         }
+    }
+
+    /// How many have to speak of the clock goes by how many there are.
+    fn follow_voices(&self) {
+        let linked = self.links.values().map(|link| (link.key, link.origin.ip));
+        self.skew.lock().keep_peers(linked);
     }
 
     fn handle(&mut self, input: Input<'_>) {

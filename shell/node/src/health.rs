@@ -33,7 +33,10 @@ pub struct Health {
 pub struct ClockHealth {
     /// The others' clocks minus ours in milliseconds, their median; `None` while too few have spoken.
     pub offset_ms: Option<i64>,
-    /// How many sources the median is of.
+    /// Whether it is that at least: refusals say no more.
+    #[serde(default)]
+    pub at_least: bool,
+    /// How many sources the median is of: at least three, or all whom there is a link to.
     pub sources: usize,
 }
 

@@ -9,6 +9,7 @@ use undertone_devp2p::{Capability, Endpoint, Enode, Host, NodeId};
 use undertone_discovery::NodeView;
 use undertone_nat::NatStatus;
 use undertone_net::{Direction, PeerView};
+use undertone_peers::skew::SkewPrecision;
 use undertone_peers::{BanTarget, StaticError};
 use undertone_runtime::FileLimit;
 use undertone_whisper::Protocols;
@@ -161,6 +162,7 @@ impl Node {
         let estimate = self.inner.skew.lock().estimate(now);
         let clock = estimate.map_or_else(ClockHealth::default, |estimate| ClockHealth {
             offset_ms: Some(estimate.offset_ms),
+            at_least: estimate.precision == SkewPrecision::AtLeast,
             sources: estimate.sources,
         });
         Health {

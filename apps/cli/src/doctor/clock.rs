@@ -12,17 +12,21 @@ const MAX_OFFSET: u64 = 5_000;
 
 pub(super) fn look(health: &Health) -> Vec<Finding> {
     let Some(offset) = health.clock.offset_ms else {
-        let says = "fewer than three other nodes have told the time";
+        let says = "too few other nodes have told the time: three, or all peers if those are fewer";
         return vec![Finding::unknown("clock", says)];
     };
-    let by = format!("by {} other nodes", health.clock.sources);
+    let by = match health.clock.sources {
+        1 => "by one other node alone".to_owned(),
+        many => format!("by {many} other nodes"),
+    };
+    let least = if health.clock.at_least { "at least " } else { "" };
     let secs = tenths(offset.unsigned_abs());
     vec![if offset.unsigned_abs() <= MAX_OFFSET {
         Finding::green("clock", format!("right to {secs} s, {by}"))
     } else {
         let side = if offset > 0 { "behind" } else { "ahead" };
         let fix = "set the clock and keep it set: `timedatectl set-ntp true`";
-        Finding::red("clock", format!("{secs} s {side}, {by}: messages will be lost"), fix)
+        Finding::red("clock", format!("{least}{secs} s {side}, {by}: messages will be lost"), fix)
     }]
 }
 

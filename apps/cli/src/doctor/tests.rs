@@ -43,8 +43,10 @@ fn the_clock_is_right_wrong_or_unknown() {
     expect(clock::look, &[("/clock/offsetMs", json!(-5_000))], Green, "5.0 s");
     expect(clock::look, &[("/clock/offsetMs", json!(5_001))], Red, "5.0 s behind");
     expect(clock::look, &[("/clock/offsetMs", json!(-90_000))], Red, "90.0 s ahead");
+    let least = [("/clock", json!({ "offsetMs": -10_000, "atLeast": true, "sources": 1 }))];
+    expect(clock::look, &least, Red, "at least 10.0 s ahead, by one other node alone");
     expect(clock::look, &[("/clock/offsetMs", json!(-90_000))], Red, "timedatectl set-ntp true");
-    expect(clock::look, &[("/clock/offsetMs", Value::Null)], Unknown, "fewer than three");
+    expect(clock::look, &[("/clock/offsetMs", Value::Null)], Unknown, "too few");
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn a_running_node_tells_how_it_is() {
     });
     assert!(known, "{findings:?}");
     for (check, verdict, word) in [
-        ("clock", "unknown", "fewer than three"),
+        ("clock", "unknown", "too few"),
         ("tcp port", "green", "listens on 127.0.0.1:"),
         ("reachable", "unknown", "this machine only"),
         ("router", "green", "nothing listens for other machines"),
