@@ -20,7 +20,7 @@ use crate::ipc::{Desk, Mail, Replies, Reply, Request, SendRequest};
 use crate::notices::{self, People};
 use crate::output::{BAD, DIM, GOOD, NAME, Ui, paint, printable};
 use crate::people::{self, Book, Task};
-use crate::who::{self, ChatOrPerson};
+use crate::who::{self, ChatOrPerson, Led};
 use crate::{Usage, home, ipc};
 
 /// A client of this process.
@@ -47,14 +47,18 @@ pub(crate) async fn send(global: &Global, args: SendArgs, ui: &Ui) -> Result<Exi
         Err(held) if held.is::<home::Held>() => {
             let to = match &to {
                 ChatOrPerson::Public(name) => format!("#{name}"),
-                ChatOrPerson::Person(who) => people::ask(global, Task::Find { who: who.clone() }, ui).await?,
+                ChatOrPerson::Person(who) => {
+                    let led: Led = people::ask(global, Task::Find { who: who.clone() }, ui).await?;
+                    led.tell(ui);
+                    led.key.to_hex()
+                }
             };
             return ask_owner(global, &args, to, text, held, ui).await;
         }
         lock => lock?,
     };
     let mut session = start(global, lock, &args.peer, ui).await?;
-    let chat = to.find(&mut Book::Client(&session.client)).await?;
+    let chat = to.find(&mut Book::Client(&session.client), Some(ui)).await?;
     let id = session.client.send_text(chat, &text).await?;
     let protection = session.client.message(id).await?.map(|message| message.protection.word());
     let protection = protection.unwrap_or_default().to_owned();
@@ -147,7 +151,7 @@ pub(crate) async fn listen(global: &Global, args: ListenArgs, ui: &Ui) -> Result
     let lock = home::own(&dir)?;
     let mut session = start(global, lock, &args.peer, ui).await?;
     for chat in chats {
-        let chat = chat.find(&mut Book::Client(&session.client)).await?;
+        let chat = chat.find(&mut Book::Client(&session.client), Some(ui)).await?;
         session.client.open_chat(chat).await?;
     }
     let mut people = People::default();

@@ -83,8 +83,23 @@ pub(crate) fn find(accounts: &Accounts, global: &Global) -> Result<Account> {
             Usage(format!("there are {n} accounts here: say which with --account (`undertone account list`)"))
                 .into()
         }
+        damaged @ AccountsError::Damaged(_) => anyhow!("{damaged}. {}", mend(global)),
         other => other.into(),
     })
+}
+
+/// What to do about a key file that cannot be used.
+pub(crate) fn mend(global: &Global) -> String {
+    let restore = match data_dir(global) {
+        Ok(dir) => {
+            format!("into another --datadir, or once {} is moved away", dir.join("accounts").display())
+        }
+        Err(_) => "into another --datadir".to_owned(),
+    };
+    format!(
+        "Put a copy of the file back, or import the words or the private key again (`undertone account import`): what \
+         was said is still here. A backup is restored {restore} (`undertone account restore FILE`)"
+    )
 }
 
 /// Reads all of stdin as text, without what surrounds it.
@@ -97,8 +112,14 @@ pub(crate) fn stdin_text() -> Result<zeroize::Zeroizing<String>> {
     let mut text = zeroize::Zeroizing::new(String::with_capacity(MAX + 1));
     let stdin = std::fs::File::from(std::io::stdin().as_fd().try_clone_to_owned().context("read stdin")?);
     stdin.take(MAX as u64).read_to_string(&mut text).context("read stdin")?;
+    if text.starts_with(MARK) {
+        text.drain(..MARK.len_utf8());
+    }
     Ok(text)
 }
+
+/// The mark that some editors put before a text.
+const MARK: char = '\u{feff}';
 
 /// Reads what is typed on a terminal up to an empty line.
 pub(crate) fn typed_text() -> Result<zeroize::Zeroizing<String>> {
@@ -133,6 +154,9 @@ pub(crate) fn small_file(path: &Path) -> Result<Vec<u8>> {
     let file = std::fs::File::open(path).with_context(about)?;
     file.take(MAX + 1).read_to_end(&mut bytes).with_context(about)?;
     anyhow::ensure!(bytes.len() as u64 <= MAX, "{} is no key file: it has more than {MAX} bytes", about());
+    if let Some(rest) = bytes.strip_prefix(MARK.encode_utf8(&mut [0; 4]).as_bytes()) {
+        bytes = rest.to_vec();
+    }
     Ok(bytes)
 }
 

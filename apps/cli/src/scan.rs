@@ -19,7 +19,8 @@ pub(crate) fn read(path: &Path) -> Result<String> {
     texts.dedup();
     match texts.len() {
         0 => bail!("no QR code that can be read is in {}: take a sharper or closer picture", path.display()),
-        1 => Ok(texts.remove(0)),
+        // Programs that make codes from files leave the end of the line in.
+        1 => Ok(texts.remove(0).trim().to_owned()),
         n => bail!("{} holds {n} different QR codes: cut the picture to one", path.display()),
     }
 }

@@ -1,15 +1,16 @@
 //! Whom a text means.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use undertone_account::link::{Link, Who};
-use undertone_account::{SafetyCode, key_text};
+use undertone_account::{SafetyCode, key_text, three_word_name};
 use undertone_crypto::PublicKey;
 use undertone_ens::EnsName;
-use undertone_messenger::ChatId;
+use undertone_messenger::{ChatId, Command};
 use undertone_transport::PublicName;
 
 use crate::args::EnsArgs;
+use crate::output::Ui;
 use crate::people::Book;
 use crate::{Usage, ens};
 
@@ -94,32 +95,68 @@ impl Whom {
         }
     }
 
-    /// The key of the person. A name is that of a contact; a name of ENS that leads to another key than it did when
-    /// the contact was given that name is refused.
+    /// The key of the person; see [`Whom::lead`].
     pub(crate) async fn find(&self, book: &mut Book<'_>) -> Result<PublicKey> {
+        Ok(self.lead(book).await?.key)
+    }
+
+    /// The key of the person. A name is that of a contact. A name of ENS stands for the key that it led to first, or for
+    /// the contact that has it as its name: one that leads to another key now is refused, and that is remembered.
+    pub(crate) async fn lead(&self, book: &mut Book<'_>) -> Result<Led> {
         if let Ok(To::Key(key)) = To::read(&self.typed) {
-            return Ok(key);
+            return Ok(Led { key, name: None });
         }
+        let named = self.contact(book).await?;
+        let Some(resolved) = &self.resolved else {
+            return named.map(|key| Led { key, name: None }).with_context(|| self.unknown());
+        };
+        let resolved = key_text::parse(resolved)?;
+        let pinned = self.pinned(book).await?;
+        if pinned != Some(resolved) || named.is_some_and(|key| key != resolved) {
+            book.command(Command::NameLedTo { name: self.typed.clone(), key: resolved }).await?;
+        }
+        match named.or(pinned) {
+            Some(key) if key != resolved => Err(self.moved(&key, &resolved)),
+            Some(key) => Ok(Led { key, name: None }),
+            None => Ok(Led { key: resolved, name: Some(self.typed.clone()) }),
+        }
+    }
+
+    /// The key that a name has stood for so far, wherever it leads now: for what takes something away from somebody.
+    pub(crate) async fn kept(&self, book: &mut Book<'_>) -> Result<PublicKey> {
+        match self.contact(book).await? {
+            Some(key) => Ok(key),
+            None => match self.pinned(book).await? {
+                Some(key) => Ok(key),
+                None => self.find(book).await,
+            },
+        }
+    }
+
+    /// The contact that has what was typed as its name.
+    async fn contact(&self, book: &mut Book<'_>) -> Result<Option<PublicKey>> {
         let folded = self.typed.to_lowercase();
         let contacts = book.contacts().await?;
         let named = contacts.iter().find(|contact| {
             contact.nickname.as_ref().is_some_and(|nickname| nickname.to_lowercase() == folded)
         });
-        let Some(resolved) = &self.resolved else {
-            return named.map(|contact| contact.key).with_context(|| self.unknown());
-        };
-        let resolved = key_text::parse(resolved)?;
-        match named {
-            Some(contact) if contact.key != resolved => bail!(
-                "{} leads to another key now than when you added it: {} instead of {}. Ask the person before you \
-                 write; if it has a new account, `undertone contacts remove {}` forgets the old one",
-                self.typed,
-                key_text::chat_key(&resolved),
-                key_text::chat_key(&contact.key),
-                self.typed,
-            ),
-            _ => Ok(resolved),
-        }
+        Ok(named.map(|contact| contact.key))
+    }
+
+    /// The key that the name of ENS stands for.
+    async fn pinned(&self, book: &mut Book<'_>) -> Result<Option<PublicKey>> {
+        let folded = self.typed.to_lowercase();
+        Ok(book.names().await?.into_iter().find(|pin| pin.name == folded).map(|pin| pin.key))
+    }
+
+    fn moved(&self, before: &PublicKey, now: &PublicKey) -> anyhow::Error {
+        let (name, before) = (&self.typed, key_text::chat_key(before));
+        anyhow!(
+            "{name} leads to another key now than it did before: {} instead of {before}. Ask the person before you \
+             write, over another channel. If the old key is still its own, `undertone verify {before}` compares it and \
+             you write to that; if it has a new account, `undertone contacts remove {name}` forgets the old one",
+            key_text::chat_key(now),
+        )
     }
 
     /// What to call the person when nothing else is said: a name of ENS that led to it.
@@ -155,11 +192,52 @@ pub(crate) enum ChatOrPerson {
 }
 
 impl ChatOrPerson {
-    pub(crate) async fn find(&self, book: &mut Book<'_>) -> Result<ChatId> {
+    /// The chat. Says to whom a name of ENS leads that was never used before, where somebody is there to read it.
+    pub(crate) async fn find(&self, book: &mut Book<'_>, ui: Option<&Ui>) -> Result<ChatId> {
         Ok(match self {
-            Self::Person(whom) => ChatId::OneToOne(whom.find(book).await?),
+            Self::Person(whom) => {
+                let led = whom.lead(book).await?;
+                if let Some(ui) = ui {
+                    led.tell(ui);
+                }
+                ChatId::OneToOne(led.key)
+            }
             Self::Public(name) => ChatId::Public(name.clone()),
         })
+    }
+}
+
+/// Whom a text has led to. Can come from the owner of the data directory.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Led {
+    #[serde(with = "hex_key")]
+    pub(crate) key: PublicKey,
+    /// The name of ENS that led there, when it never did before.
+    name: Option<String>,
+}
+
+impl Led {
+    /// The first time, to whom: from now on the name stands for that key.
+    pub(crate) fn tell(&self, ui: &Ui) {
+        if let Some(name) = &self.name {
+            let (words, key) = (three_word_name(&self.key), key_text::chat_key(&self.key));
+            ui.note(&format!("{} leads to {words}, {key}", crate::output::printable(name)));
+        }
+    }
+}
+
+/// A key as text.
+mod hex_key {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use undertone_crypto::PublicKey;
+
+    pub(super) fn serialize<S: Serializer>(key: &PublicKey, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&key.to_hex())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PublicKey, D::Error> {
+        PublicKey::from_hex(&String::deserialize(from)?).map_err(serde::de::Error::custom)
     }
 }
 

@@ -7,6 +7,7 @@
 //! ```
 
 mod backup;
+mod damaged;
 mod make;
 
 use std::io::Read;
@@ -22,6 +23,9 @@ use undertone_messenger::{Fault, RestoreError};
 use undertone_runtime::{FileError, private_dir, write_private};
 use undertone_store::OpenError;
 
+pub use self::damaged::{Damage, DamagedAccount};
+use self::damaged::{Kept, kept};
+
 /// Largest file that is looked at as a key file, in bytes.
 const MAX_KEY_FILE: u64 = 64 * 1024;
 
@@ -32,6 +36,9 @@ pub enum AccountsError {
     /// A backup is not made or does not open.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// The account is here, and its key file cannot be used.
+    #[error("the key file of {} cannot be used, {}: {}", .0.account.address, .0.account.file.display(), .0.why)]
+    Damaged(Box<DamagedAccount>),
     /// The account exists already.
     #[error("account {0} exists already")]
     Exists(Address),
@@ -81,6 +88,7 @@ impl AccountsError {
     pub const fn fault(&self) -> FaultClass {
         match self {
             Self::Backup(e) => e.fault(),
+            Self::Damaged(_) => FaultClass::Environment,
             Self::Exists(_) | Self::MessagesExist { .. } | Self::NotFound | Self::Several(_) => {
                 FaultClass::Caller
             }
@@ -98,6 +106,7 @@ impl AccountsError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Backup(e) => e.code(),
+            Self::Damaged(_) => "accounts.damaged",
             Self::Exists(_) => "accounts.exists",
             Self::File(e) => e.code(),
             Self::Io { .. } => "accounts.io",
@@ -178,47 +187,41 @@ impl Accounts {
         self
     }
 
-    /// All accounts, oldest key file first. Files that are no key files are passed over.
+    /// All accounts with a key file that can be read, oldest first. What is no key file is passed over; see
+    /// [`Accounts::damaged`] for those whose key file is none any more.
     ///
     /// # Errors
     /// [`AccountsError::Io`] when the directory cannot be read.
     pub fn list(&self) -> Result<Vec<Account>, AccountsError> {
-        let dir = self.dir.join("keystore");
-        let entries = match std::fs::read_dir(&dir) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(AccountsError::Io { path: dir, source }),
-        };
-        let mut files: Vec<PathBuf> = entries.filter_map(|e| e.ok().map(|e| e.path())).collect();
-        files.sort();
         let mut accounts: Vec<Account> = Vec::new();
-        for file in files {
-            let Some(address) =
-                read(&file).ok().and_then(|text| KeyFile::parse(&text).ok()?.address().copied())
-            else {
-                continue;
-            };
-            if accounts.iter().all(|known| known.address != address) {
+        for file in self.files("keystore")? {
+            if let Kept::Key(address) = kept(&file)
+                && accounts.iter().all(|known| known.address != address)
+            {
                 accounts.push(self.account(address, file));
             }
         }
         Ok(accounts)
     }
 
-    /// The account that `who` names (chat key in any form, address, three-word name), or the only one.
+    /// The account that `who` names (chat key in any form, address, three-word name), or the only one. One whose key
+    /// file is damaged counts, too: nobody else is taken for it.
     ///
     /// # Errors
-    /// [`AccountsError::NotFound`], [`AccountsError::Several`], [`AccountsError::Io`].
+    /// [`AccountsError::NotFound`], [`AccountsError::Several`], [`AccountsError::Damaged`], [`AccountsError::Io`].
     pub fn find(&self, who: Option<&str>) -> Result<Account, AccountsError> {
-        let all = self.list()?;
-        let mut fitting: Vec<Account> = match who {
-            None => all,
-            Some(who) => all.into_iter().filter(|account| fits(account, who)).collect(),
-        };
-        match fitting.len() {
-            0 => Err(AccountsError::NotFound),
-            1 => fitting.pop().ok_or(AccountsError::NotFound),
-            n => Err(AccountsError::Several(n)),
+        let fitting = |account: &Account| who.is_none_or(|who| fits(account, who));
+        let mut whole = self.list()?;
+        whole.retain(fitting);
+        let mut damaged = self.damaged()?;
+        damaged.retain(|damaged| fitting(&damaged.account));
+        match (whole.len(), damaged.len()) {
+            (1, 0) => whole.pop().ok_or(AccountsError::NotFound),
+            (0, 1) => Err(damaged
+                .pop()
+                .map_or(AccountsError::NotFound, |damaged| AccountsError::Damaged(Box::new(damaged)))),
+            (0, 0) => Err(AccountsError::NotFound),
+            (n, m) => Err(AccountsError::Several(n.saturating_add(m))),
         }
     }
 
@@ -265,6 +268,19 @@ impl Accounts {
         let text = keystore::seal(key.secret_key(), None, new, self.scrypt, rng);
         write_private(&account.file, text.as_bytes())?;
         Ok(())
+    }
+
+    /// What is in a directory of ours, in the order of the names; nothing where there is none.
+    fn files(&self, below: &str) -> Result<Vec<PathBuf>, AccountsError> {
+        let dir = self.dir.join(below);
+        let entries = match std::fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(AccountsError::Io { path: dir, source }),
+        };
+        let mut files: Vec<PathBuf> = entries.filter_map(|e| e.ok().map(|e| e.path())).collect();
+        files.sort();
+        Ok(files)
     }
 
     fn account(&self, address: Address, file: PathBuf) -> Account {

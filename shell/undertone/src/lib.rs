@@ -114,7 +114,7 @@ pub use undertone_transport as transport;
 #[doc(no_inline)]
 pub use undertone_whisper as whisper;
 
-pub use accounts::{Account, Accounts, AccountsError};
+pub use accounts::{Account, Accounts, AccountsError, Damage, DamagedAccount};
 pub use client::{Client, ClientConfig, ClientEvent};
 pub use error::ClientError;
 pub use offline::Offline;

@@ -9,7 +9,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use undertone::{Account, Accounts};
 use undertone_account::ChatKey;
 use undertone_account::keystore::{KeyFile, status_passwords};
@@ -40,7 +40,7 @@ pub(crate) async fn run(global: &Global, command: AccountCommand, ui: &Ui) -> Re
                         true => password::typed_unseen("Private key, 64 hexadecimal digits (not shown): ")?,
                         false => home::stdin_text()?,
                     };
-                    ChatKey::new(SecretKey::from_hex(text.trim())?)
+                    private_key(text.trim())?
                 }
                 ImportKind::Keystore => {
                     let file = file.context("--file is required with --from keystore")?;
@@ -53,11 +53,14 @@ pub(crate) async fn run(global: &Global, command: AccountCommand, ui: &Ui) -> Re
         }
         AccountCommand::Show(args) => show::run(&home::find(&accounts, global)?, &args, ui)?,
         AccountCommand::List => {
-            let all = accounts.list()?;
-            if all.is_empty() {
+            let (all, damaged) = (accounts.list()?, accounts.damaged()?);
+            if all.is_empty() && damaged.is_empty() {
                 ui.note("no accounts here yet; make one with `undertone account new`");
             }
-            show::list(&all, ui);
+            show::list(&all, &damaged, ui);
+            if !damaged.is_empty() {
+                ui.note(&home::mend(global));
+            }
         }
         AccountCommand::Export => {
             let account = home::find(&accounts, global)?;
@@ -85,6 +88,16 @@ pub(crate) async fn run(global: &Global, command: AccountCommand, ui: &Ui) -> Re
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A private key as it is typed: 64 digits, `0x` before them or not. Never says back what was typed.
+fn private_key(typed: &str) -> Result<ChatKey> {
+    let digits = typed.strip_prefix("0x").or_else(|| typed.strip_prefix("0X")).unwrap_or(typed);
+    let key = SecretKey::from_hex(digits);
+    if key.is_err() && digits.len() == 64 && digits.bytes().all(|c| c.is_ascii_hexdigit()) {
+        bail!("no private key is zero or that large: one of the digits is not what was written down");
+    }
+    Ok(ChatKey::new(key?))
 }
 
 fn add(accounts: &Accounts, key: &ChatKey, password: &str, ui: &Ui) -> Result<Account> {

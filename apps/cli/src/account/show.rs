@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use undertone::Account;
+use undertone::{Account, DamagedAccount};
 use undertone_account::{ColourRing, EmojiHash, Identicon, key_text, link, qr};
 use undertone_crypto::PublicKey;
 
 use crate::args::{Picture, ShowArgs};
-use crate::output::{DIM, GOOD, NAME, Table, Ui, columns, paint, visible};
+use crate::output::{BAD, DIM, GOOD, NAME, Table, Ui, columns, paint, visible};
 use crate::people::show::{faces, ink, labelled};
 
 /// Why there is nothing to draw.
@@ -66,9 +66,18 @@ pub(super) fn summary(account: &Account, ui: &Ui) {
     labelled("key file", &account.file.display().to_string(), ui);
 }
 
-pub(super) fn list(accounts: &[Account], ui: &Ui) {
+/// The accounts, and those whose key file cannot be used.
+pub(super) fn list(accounts: &[Account], damaged: &[DamagedAccount], ui: &Ui) {
     if ui.json {
-        return accounts.iter().for_each(|account| ui.object(&describe(account)));
+        accounts.iter().for_each(|account| ui.object(&describe(account)));
+        for DamagedAccount { account, why } in damaged {
+            let mut value = describe(account);
+            if let Some(members) = value.as_object_mut() {
+                members.insert("damaged".to_owned(), why.to_string().into());
+            }
+            ui.object(&value);
+        }
+        return;
     }
     let mut table = Table::new(["ADDRESS", "NAME", "CHAT KEY"]);
     for account in accounts {
@@ -76,7 +85,12 @@ pub(super) fn list(accounts: &[Account], ui: &Ui) {
         let key = account.key.as_ref().map_or_else(String::new, key_text::chat_key);
         table.row([account.address.to_string(), name, key]);
     }
-    if !accounts.is_empty() {
+    for DamagedAccount { account, why } in damaged {
+        let name = account.name().map_or_else(|| paint(DIM, "(unknown)"), |name| paint(NAME, name));
+        let why = paint(BAD, format!("KEY FILE CANNOT BE USED: {why}"));
+        table.row([account.address.to_string(), name, why]);
+    }
+    if !accounts.is_empty() || !damaged.is_empty() {
         table.print(ui);
     }
 }

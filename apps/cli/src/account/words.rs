@@ -131,9 +131,21 @@ pub(super) fn import(ignore_checksum: bool, ui: &Ui) -> Result<ChatKey> {
         Err(error @ (MnemonicError::Checksum | MnemonicError::UnknownWord { .. })) => {
             bail!(explain(&text, error)?)
         }
+        Err(error @ MnemonicError::WordCount { .. }) if runs_together(&text) => bail!("{error}. {PARTED}"),
         Err(error) => return Err(error.into()),
     };
     Ok(ChatKey::derive(&ExtendedKey::master(&mnemonic.seed(""))?)?)
+}
+
+/// What to know of words that are not parted by blanks.
+const PARTED: &str = "The words are parted by blanks alone";
+
+/// Whether there are signs between words that are none of a word, or signs of Chinese without blanks between them.
+fn runs_together(text: &str) -> bool {
+    let between = |c: char| matches!(c, ',' | ';' | '.' | '|' | '/' | '、' | '，' | '。');
+    let chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+    let adjoin = |(one, other): (char, char)| chinese(one) && chinese(other);
+    text.contains(between) || text.chars().zip(text.chars().skip(1)).any(adjoin)
 }
 
 fn recognised(found: &Diagnosis) -> String {
@@ -155,7 +167,8 @@ fn explain(text: &str, error: MnemonicError) -> Result<String> {
     let word = |position: usize| typed.get(position.saturating_sub(1)).copied().unwrap_or_default();
     let closest = found.closest();
     let [first, ..] = closest else {
-        return Ok("none of these words is in any of the word lists".to_owned());
+        let hint = if runs_together(text) { format!(". {PARTED}") } else { String::new() };
+        return Ok(format!("none of these words is in any of the word lists{hint}"));
     };
     if error == MnemonicError::Checksum {
         let last = typed.len();
@@ -168,7 +181,12 @@ fn explain(text: &str, error: MnemonicError) -> Result<String> {
     }
     if first.unknown.len() * 2 > found.words() {
         let known = found.words() - first.unknown.len();
-        return Ok(format!("only {known} of {} words are in one list ({})", found.words(), names(closest)));
+        let hint = if runs_together(text) { format!(". {PARTED}") } else { String::new() };
+        return Ok(format!(
+            "only {known} of {} words are in one list ({}){hint}",
+            found.words(),
+            names(closest)
+        ));
     }
     let mut faults = Vec::new();
     for position in &first.unknown {

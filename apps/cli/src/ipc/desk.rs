@@ -203,8 +203,10 @@ impl Mail {
     async fn send(&self, request: SendRequest, write: &mut (impl AsyncWrite + Unpin)) -> Result<Reply> {
         self.has_open(&request.account)?;
         // A name of ENS was looked up by whoever asks.
-        let chat =
-            who::chat(&request.to, &EnsArgs::default()).await?.find(&mut Book::Client(&self.client)).await?;
+        let chat = who::chat(&request.to, &EnsArgs::default())
+            .await?
+            .find(&mut Book::Client(&self.client), None)
+            .await?;
         for peer in &request.peers {
             self.client.add_peer(peer.parse::<Enode>()?);
         }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use undertone::{Client, Offline};
 use undertone_crypto::PublicKey;
-use undertone_messenger::{Chat, Command, Contact, Device, Pfs, Profile};
+use undertone_messenger::{Chat, Command, Contact, Device, NamePin, Pfs, Profile};
 use zeroize::Zeroizing;
 
 /// Whoever has the account open.
@@ -50,6 +50,11 @@ impl Book<'_> {
 
     pub(crate) async fn chats(&mut self) -> Result<Vec<Chat>> {
         ask!(self, |messenger, tx| messenger.chats(tx))
+    }
+
+    /// Names of ENS that have led to somebody.
+    pub(crate) async fn names(&mut self) -> Result<Vec<NamePin>> {
+        ask!(self, |messenger, tx| messenger.names(tx))
     }
 
     pub(crate) async fn devices(&mut self, identity: PublicKey) -> Result<Vec<Device>> {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use serde_json::json;
+use undertone_account::key_text;
 use undertone_account::link::{Link, Who};
 use undertone_ens::EnsName;
 
@@ -117,7 +118,8 @@ async fn scanned(
     ui: &Ui,
 ) -> Result<ExitCode> {
     let text = scan::read(image)?;
-    let who = match Link::parse(&text) {
+    let key = key_text::parse(&text).map(|key| Link::Profile(Who::Key(key)));
+    let who = match key.or_else(|_| Link::parse(&text)) {
         Ok(Link::Profile(who) | Link::OneToOne(who)) => who,
         Ok(other) => bail!("the code holds another link: {}", printable(&other.to_string())),
         Err(error) => bail!("the code holds no Status link or key ({error}): {}", printable(&text)),

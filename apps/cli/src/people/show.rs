@@ -48,8 +48,9 @@ pub(super) fn people(people: &[PersonView], ui: &Ui) {
 
 fn state(person: &PersonView) -> String {
     match person.state.as_str() {
-        "verified" => paint(GOOD, "verified"),
         "blocked" => paint(BAD, "blocked"),
+        _ if person.key_changed.is_some() => paint(BAD, "key changed"),
+        "verified" => paint(GOOD, "verified"),
         "request" => paint(BOLD, "request"),
         other => other.to_owned(),
     }
@@ -82,6 +83,17 @@ pub(super) fn person(shown: &PersonAndDevices, claim: Option<&(String, Standing)
         _ => state(person),
     };
     row("state", &how);
+    if let Some(changed) = &person.key_changed {
+        let name = printable(&changed.name);
+        row(
+            "",
+            &paint(
+                BAD,
+                format!("{name} leads to another key, seen on {}: {}", day(changed.at), changed.leads_to),
+            ),
+        );
+        row("", "`undertone verify` the key that you have here, or `undertone contacts remove` it");
+    }
     let mut words = vec![secrecy(person)];
     words.push(paint(DIM, if person.pfs_chosen { "(chosen)" } else { "(the default)" }));
     if person.shown_pfs {

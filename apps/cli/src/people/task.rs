@@ -3,9 +3,10 @@
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use undertone::ClientError;
 use undertone_account::{ChatKey, SafetyCode, key_text};
 use undertone_crypto::{PublicKey, Signature, keccak256};
-use undertone_messenger::{ChatId, Command, Contact, ContactState, OpenedBy, Pfs, VerifiedBy};
+use undertone_messenger::{ChatId, Command, Contact, ContactState, Fault, OpenedBy, Pfs, VerifiedBy};
 use undertone_runtime::Environment;
 
 use super::book::Book;
@@ -34,7 +35,7 @@ pub(crate) enum Task {
     Devices { who: Option<Whom> },
     /// Enables or disables a device of ours: [`DeviceChange`].
     EnableDevice { device: String, enabled: bool },
-    /// The public key of a person.
+    /// Whom a text leads to: a [`Led`](crate::who::Led).
     Find { who: Whom },
     /// Names this device and tells the others of it: [`DeviceView`].
     Pair { name: String, kind: Option<String> },
@@ -133,7 +134,13 @@ pub(crate) async fn perform(book: &mut Book<'_>, task: Task) -> Result<Value> {
             json!(data_encoding::BASE64.encode(&book.backup().await?))
         }
         Task::Change { who, change } => {
-            let person = who.find(book).await?;
+            // What a name has stood for is what is taken away, wherever the name leads now.
+            let person = match change {
+                Change::Block | Change::Decline { .. } | Change::Remove | Change::Unblock => {
+                    who.kept(book).await?
+                }
+                Change::Add { .. } | Change::Pfs { .. } => who.find(book).await?,
+            };
             json!(change_person(book, &who, person, change).await?)
         }
         Task::Compare { who, with } => {
@@ -154,7 +161,7 @@ pub(crate) async fn perform(book: &mut Book<'_>, task: Task) -> Result<Value> {
             json!(devices(book, identity).await?)
         }
         Task::EnableDevice { device, enabled } => json!(enable(book, &device, enabled).await?),
-        Task::Find { who } => json!(who.find(book).await?.to_hex()),
+        Task::Find { who } => json!(who.lead(book).await?),
         Task::Pair { name, kind } => json!(pair(book, name, kind).await?),
         Task::People => json!(people(book).await?),
         Task::Person { who } => {
@@ -186,11 +193,18 @@ async fn profile(book: &mut Book<'_>, change: ProfileChange) -> Result<ProfileVi
 /// Contacts by what they are called, then who is blocked, then strangers who wait.
 async fn people(book: &mut Book<'_>) -> Result<Vec<PersonView>> {
     let mut people: Vec<PersonView> = book.contacts().await?.iter().map(PersonView::new).collect();
+    for pin in book.names().await?.into_iter().filter(|pin| pin.moved.is_some()) {
+        if !people.iter().any(|person| person.key() == Some(pin.key)) {
+            people.push(PersonView::new(&book.contact(pin.key).await?));
+        }
+        people.iter_mut().for_each(|person| person.see(&pin));
+    }
     people.sort_by_key(|person| (person.state == "blocked", person.called().to_lowercase()));
     for chat in book.chats().await? {
         if let (ChatId::OneToOne(key), OpenedBy::Stranger) = (&chat.id, chat.opened_by) {
             let person = view(book, *key).await?;
-            if person.state == "request" {
+            if person.state == "request" && !people.iter().any(|known| known.public_key == person.public_key)
+            {
                 people.push(person);
             }
         }
@@ -201,6 +215,7 @@ async fn people(book: &mut Book<'_>) -> Result<Vec<PersonView>> {
 async fn view(book: &mut Book<'_>, key: PublicKey) -> Result<PersonView> {
     let contact = book.contact(key).await?;
     let mut view = PersonView::new(&contact);
+    book.names().await?.iter().for_each(|pin| view.see(pin));
     if contact.state == ContactState::Unknown {
         let by_stranger = |chat: &undertone_messenger::Chat| {
             chat.id == ChatId::OneToOne(key) && chat.opened_by == OpenedBy::Stranger
@@ -333,6 +348,10 @@ async fn pair(book: &mut Book<'_>, name: String, kind: Option<String>) -> Result
     };
     let known = book.devices(me).await?.into_iter().find(|device| device.this_device);
     let kind = kind.or_else(|| known?.kind).unwrap_or_else(|| "desktop".to_owned());
-    book.command(Command::Pair { name, kind }).await?;
+    if let Err(error) = book.command(Command::Pair { name, kind }).await {
+        let deceives =
+            error.downcast_ref::<ClientError>().is_some_and(|e| e.code() == Fault::DeviceName.code());
+        return Err(if deceives { Usage(error.to_string()).into() } else { error });
+    }
     Ok(DeviceView::new(&this(book.devices(me).await?)?))
 }

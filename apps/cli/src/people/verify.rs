@@ -22,12 +22,16 @@ const DIGITS: usize = 60;
 pub(crate) async fn run(global: &Global, args: VerifyArgs, ui: &Ui) -> Result<ExitCode> {
     let with = match (&args.code, &args.qr) {
         (Some(code), _) => With::Code { code: digits(code)?, face_to_face: args.face_to_face },
-        (None, Some(image)) => match Link::parse(&scan::read(image)?) {
-            Ok(Link::Profile(Who::Key(key)) | Link::OneToOne(Who::Key(key))) => {
-                With::Scanned { key: key.to_hex() }
+        (None, Some(image)) => {
+            let text = scan::read(image)?;
+            let key = key_text::parse(&text).map(|key| Link::Profile(Who::Key(key)));
+            match key.or_else(|_| Link::parse(&text)) {
+                Ok(Link::Profile(Who::Key(key)) | Link::OneToOne(Who::Key(key))) => {
+                    With::Scanned { key: key.to_hex() }
+                }
+                _ => bail!("the code in the picture holds no key"),
             }
-            _ => bail!("the code in the picture holds no key"),
-        },
+        }
         (None, None) => With::Nothing,
     };
     let scanned = match &with {

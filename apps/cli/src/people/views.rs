@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use undertone_account::{key_text, three_word_name};
 use undertone_base::Unix;
 use undertone_crypto::PublicKey;
-use undertone_messenger::{Contact, Device, Pfs, Profile};
+use undertone_messenger::{Contact, Device, NamePin, Pfs, Profile};
 
 /// A person.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -35,6 +35,20 @@ pub(crate) struct PersonView {
     pub(crate) told: bool,
     /// The name of ENS that it says is its own. Nobody has checked that.
     pub(crate) claimed_ens: Option<String>,
+    /// A name of ENS that stood for this person leads to another key; until it is verified or removed.
+    pub(crate) key_changed: Option<KeyChanged>,
+}
+
+/// That a name leads to another key than before.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KeyChanged {
+    /// The name.
+    pub(crate) name: String,
+    /// The chat key that it leads to.
+    pub(crate) leads_to: String,
+    /// When that was seen first, milliseconds since 1970.
+    pub(crate) at: u64,
 }
 
 impl PersonView {
@@ -54,6 +68,18 @@ impl PersonView {
             has_added_us: contact.has_added_us,
             told: contact.told,
             claimed_ens: contact.claimed_ens.clone(),
+            key_changed: None,
+        }
+    }
+
+    /// Takes in what is known of a name, if it is this person's.
+    pub(crate) fn see(&mut self, pin: &NamePin) {
+        if let Some(moved) = pin.moved.filter(|_| self.key() == Some(pin.key)) {
+            self.key_changed = Some(KeyChanged {
+                name: pin.name.clone(),
+                leads_to: key_text::chat_key(&moved.to),
+                at: moved.at.millis(),
+            });
         }
     }
 

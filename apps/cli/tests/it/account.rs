@@ -126,6 +126,26 @@ fn a_private_key_is_imported() {
     );
 }
 
+/// As it is written down elsewhere, and why another is none.
+#[test]
+fn a_private_key_is_read_in_every_form_and_what_is_none_is_said() {
+    let temp = tempfile::tempdir().unwrap();
+    let password = temp.path().join("password");
+    std::fs::write(&password, "correct horse\n").unwrap();
+    let hex = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
+    let from = ["--from", "private-key"];
+    let public = SecretKey::from_hex(hex).unwrap().public().to_hex();
+    let forms = [format!("0X{hex}"), format!("\u{feff}0x{hex}\r\n"), hex.to_uppercase()];
+    for (n, form) in forms.iter().enumerate() {
+        let dir = temp.path().join(n.to_string());
+        assert_eq!(import(&dir, &password, &from, form).expect(0).json()["publicKey"], public, "{form:?}");
+    }
+    let dir = temp.path().join("none");
+    for none in ["00".repeat(32), "ff".repeat(32)] {
+        import(&dir, &password, &from, &none).refused(1, &["no private key is zero or that large"]);
+    }
+}
+
 /// A file made by geth 1.9.7; the wrong password first.
 #[test]
 fn a_key_file_of_geth_is_imported() {
@@ -142,6 +162,8 @@ fn a_key_file_of_geth_is_imported() {
     std::fs::write(&password, "wrong\n").unwrap();
     import(&dir, &password, &from, "").refused(1, &["wrong password"]);
     std::fs::write(&password, geth["password"].as_str().unwrap()).unwrap();
+    // As an editor of Windows keeps it.
+    std::fs::write(&file, format!("\u{feff}{}", geth["file"])).unwrap();
     let account = import(&dir, &password, &from, "").expect(0).json();
     let secret = SecretKey::from_hex(geth["private_key"].as_str().unwrap()).unwrap();
     assert_eq!(account["publicKey"], secret.public().to_hex());
@@ -210,7 +232,58 @@ fn what_is_wrong_with_words_is_said_of_the_word() {
     refused(&WORDS.replace("winner", "qwertzy"), &["word 2", "word 10", "is not English (the others are)"]);
     refused(&WORDS.replace(" yellow", ""), &["11 words, not 12, 15, 18, 21 or 24"]);
     refused(&"qwertz ".repeat(12), &["none of these words is in any"]);
+    let parted = "words are parted by blanks alone";
+    refused(&WORDS.replace(' ', ", "), &[parted]);
+    refused(&WORDS.replace(' ', ","), &[parted]);
+    refused("的一是在不了有和人这中大", &[parted]);
     refused("eins zwei drei vier abandon ability able about above absent absorb zzzz", &["eins", "word 12"]);
+}
+
+/// The mark that editors of Windows put before a text.
+#[test]
+fn words_behind_a_mark_are_words() {
+    let temp = tempfile::tempdir().unwrap();
+    let (dir, password) = (temp.path().join("data"), temp.path().join("password"));
+    std::fs::write(&password, "correct horse\n").unwrap();
+    let account = import(&dir, &password, &[], &format!("\u{feff}{WORDS}\r\n")).expect(0).json();
+    let key =
+        ChatKey::derive(&ExtendedKey::master(&Mnemonic::parse(WORDS).unwrap().seed("")).unwrap()).unwrap();
+    assert_eq!(account["publicKey"], key.public().to_hex());
+}
+
+/// It must not look as if the account had never been, and nobody else may speak in its place.
+#[test]
+fn a_damaged_key_file_is_told_of_and_another_account_is_not_taken_for_it() {
+    let home = Home::new(3);
+    let file = std::fs::read_dir(home.data().join("keystore")).unwrap().next().unwrap().unwrap().path();
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..300]).unwrap();
+    let shown = run(&mut home.undertone(&["account", "list", "--json"])).expect(0).json();
+    let address = shown["address"].as_str().unwrap().to_owned();
+    assert_eq!(shown["damaged"], "not a json object");
+    let listed = run(&mut home.undertone(&["account", "list"])).expect(0);
+    let said = format!("{}{}", listed.out, listed.err);
+    for word in [&address, "KEY FILE CANNOT BE USED", "Put a copy of the file back", "account restore"] {
+        assert!(said.contains(word), "{word} in {said}");
+    }
+    assert!(!said.contains("no accounts here"), "{said}");
+    let words = [address.as_str(), "cannot be used", "Put a copy of the file back", "account import"];
+    for command in [&["account", "show"][..], &["contacts"], &["send", &home.key.to_hex(), "hi"]] {
+        run(&mut home.undertone(command)).refused(1, &words);
+    }
+    run(&mut home.undertone(&["contacts", "--account", &address])).refused(1, &words);
+
+    // With a second one it has to be said which, as before.
+    let other = crate::add_account(&home.data(), 4);
+    let send = ["send", &home.key.to_hex(), "hi", "--wait", "queued"];
+    run(&mut home.undertone(&send)).refused(2, &["2 accounts here", "--account"]);
+    let by_name = ["contacts", "--account", &key_text::chat_key(&other)];
+    run(&mut home.undertone(&by_name)).expect(0);
+    run(&mut home.undertone(&["contacts", "--account", &address])).refused(1, &words);
+
+    // A copy put back, and all is as it was.
+    std::fs::write(&file, &whole).unwrap();
+    run(&mut home.undertone(&["contacts", "--account", &address])).expect(0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use undertone_account::key_text;
+use undertone_account::{key_text, three_word_name};
 use undertone_crypto::{PublicKey, SecretKey};
 
 use crate::{Home, run};
@@ -74,6 +74,59 @@ fn answer(request: &Value, key: Option<PublicKey>) -> String {
         },
         _ => format!("0x{}", word("")),
     }
+}
+
+/// Whoever wrote to a name, and never added anybody, does not write to its buyer.
+#[test]
+fn a_name_that_was_written_to_stands_for_its_first_key() {
+    let (home, endpoint) = (Home::new(88), Endpoint::start());
+    let (alice, mallory) = (somebody(89), somebody(90));
+    let ens = |args: &[&str]| {
+        let mut command = home.undertone(args);
+        run(command.args(["--ens-rpc", &endpoint.url]))
+    };
+    endpoint.stands_for(Some(alice));
+    let queued = ["send", "Alice.eth", "hello", "--wait", "queued"];
+    let leads = format!("alice.eth leads to {}, {}", three_word_name(&alice), key_text::chat_key(&alice));
+    let first = ens(&queued).expect(0);
+    assert!(first.err.contains(&leads), "{}", first.err);
+    let second = ens(&queued).expect(0);
+    assert!(!second.err.contains("leads to"), "said once: {}", second.err);
+    assert!(run(&mut home.undertone(&["contacts", "--json"])).expect(0).lines().is_empty());
+
+    endpoint.stands_for(Some(mallory));
+    let (old, new) = (key_text::chat_key(&alice), key_text::chat_key(&mallory));
+    let words = ["another key now", &old, &new, "contacts remove alice.eth", "undertone verify"];
+    ens(&queued).refused(1, &words);
+    ens(&["contacts", "add", "alice.eth"]).refused(1, &words);
+    ens(&["verify", "alice.eth"]).refused(1, &words);
+
+    // It stays to be seen, without an endpoint too.
+    let seen = || run(&mut home.undertone(&["contacts", "--json"])).expect(0).lines();
+    let [person] = &seen()[..] else { panic!("{:?}", seen()) };
+    let changed = &person["keyChanged"];
+    assert_eq!(person["publicKey"], alice.to_hex());
+    assert_eq!((&changed["name"], &changed["leadsTo"]), (&"alice.eth".into(), &new.as_str().into()));
+    assert!(changed["at"].as_u64().is_some());
+    assert!(run(&mut home.undertone(&["contacts"])).expect(0).out.contains("key changed"));
+    let shown = run(&mut home.undertone(&["contacts", "show", &old])).expect(0).out;
+    for word in ["key changed", "alice.eth leads to another key", &new] {
+        assert!(shown.contains(word), "{word} in {shown}");
+    }
+
+    // Who compares the key knows that it is right; the name still stands for nobody else.
+    let code = run(&mut home.undertone(&["verify", &old, "--json"])).expect(0).json()["code"].clone();
+    run(&mut home.undertone(&["verify", &old, "--code", code.as_str().unwrap()])).expect(0);
+    let [person] = &seen()[..] else { panic!("{:?}", seen()) };
+    assert_eq!((&person["state"], &person["keyChanged"]), (&"verified".into(), &Value::Null));
+    ens(&queued).refused(1, &words);
+    assert_eq!(seen()[0]["keyChanged"]["name"], "alice.eth");
+
+    // Who removes the person takes the name as new, with an endpoint as well.
+    ens(&["contacts", "remove", "alice.eth"]).expect(0);
+    assert!(seen().is_empty());
+    let anew = ens(&queued).expect(0);
+    assert!(anew.err.contains(&format!("alice.eth leads to {}", three_word_name(&mallory))), "{}", anew.err);
 }
 
 #[test]

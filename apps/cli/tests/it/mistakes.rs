@@ -88,6 +88,17 @@ fn a_missing_account_is_1_and_says_how_to_make_one() {
     }
 }
 
+/// What others would show steers no terminal and turns no text around.
+#[test]
+fn a_name_of_a_device_that_deceives_is_2() {
+    let home = Home::new(87);
+    for name in ["a\u{1b}[31mb", "a\u{202e}b"] {
+        let ended = run(&mut home.undertone(&["devices", "rename", name]));
+        assert!(!ended.err.contains(name), "not said back as it is: {}", ended.err);
+        ended.refused(2, &["visible characters"]);
+    }
+}
+
 #[test]
 fn passwords() {
     let home = Home::new(11);

@@ -16,6 +16,18 @@ fn photograph(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/pictures").join(name)
 }
 
+/// As programs make it from a file that ends with a line feed.
+#[test]
+fn a_code_that_ends_with_a_line_is_read_and_so_is_a_bare_key() {
+    let (temp, key) = (tempfile::tempdir().unwrap(), of_photographs());
+    let image = temp.path().join("code.png");
+    for text in [format!("{}\n", key.to_hex()), format!(" {}\r\n", link::profile(&key)), key.to_bare_hex()] {
+        draw(&image, &text, 4, false);
+        let ended = run(undertone().args(["contacts", "scan", "--json"]).arg(&image)).expect(0);
+        assert_eq!(ended.json()["publicKey"], key.to_hex(), "{text:?}");
+    }
+}
+
 /// A PNG of the code of a text, this many pixels a module; dark on light or the other way round.
 fn draw(path: &Path, text: &str, pixels: usize, inverted: bool) {
     let drawn = qr::terminal(text, Ink::Plain).unwrap();
