@@ -225,7 +225,7 @@ fn linked(geth: &Geth) -> Result<Wire> {
 }
 
 /// Past the machine, which would not send it.
-fn raw(wire: &Wire, code: u64, body: Vec<u8>) -> Result<()> {
+pub(super) fn raw(wire: &Wire, code: u64, body: Vec<u8>) -> Result<()> {
     let peers = wire.net().peers();
     let peer = peers.first().with_context(|| format!("no peer: {:?}", wire.ends()))?.peer;
     Ok(wire.net().send(peer, 0, code, body)?)

@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use undertone_devp2p::{Closed, DisconnectReason};
+use undertone_net::LinkEnd;
 use undertone_node::Role;
-use undertone_whisper::{Protocol, Protocols, RateLimits, WakuVersion};
+use undertone_support::until;
+use undertone_whisper::wire::PacketCode;
+use undertone_whisper::{Pow, Protocol, Protocols, RateLimits, WakuVersion};
 
+use super::bad::raw;
 use crate::ours::Ours;
 use crate::statusd::{Limiter, Setup, Statusd, Waku};
+use crate::wire::Wire;
 use crate::{DEADLINE, public};
 
 /// Packets in a second. Its buckets are filled by whole packets every tenth of a second, so with any other number it takes
@@ -23,9 +29,22 @@ const COUNT: usize = 60;
 /// For all of them: at the limit it is some ten seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// By Whisper, where each packet is confirmed, ours and theirs.
+/// By Whisper, where each packet is confirmed, ours and theirs. Somebody who does not keep to the limit is dropped there.
 pub(super) fn statusd_limits_whisper() -> Result<()> {
-    both_talk(Setup::WHISPER, Protocol::Whisper, WakuVersion::V1)
+    let statusd = both_talk(Setup::WHISPER, Protocol::Whisper, WakuVersion::V1)?;
+    let hasty = Wire::start(Pow::STATUS_LARGE)?;
+    hasty.dial(&statusd.enode);
+    hasty.await_status(|_| true)?;
+    for _ in 0..2 * LIMIT.packets {
+        // Lists of no envelope.
+        if raw(&hasty, PacketCode::MESSAGES.0, vec![0xc0]).is_err() {
+            break;
+        }
+    }
+    ensure!(until(DEADLINE, || !hasty.ends().is_empty()), "statusd bears whoever is hasty");
+    let end = LinkEnd::Session(Closed::ByPeer(DisconnectReason::SUBPROTOCOL_ERROR));
+    ensure!(hasty.ends() == [end], "{:?}", hasty.ends());
+    hasty.stop()
 }
 
 /// By both versions of Waku, which confirm nothing; v1 limits bytes too.
@@ -37,7 +56,7 @@ pub(super) fn statusd_limits_waku() -> Result<()> {
 }
 
 /// Both say as much as they can at once. All of it arrives, and the link stays.
-fn both_talk(setup: Setup, by: Protocol, version: WakuVersion) -> Result<()> {
+fn both_talk(setup: Setup, by: Protocol, version: WakuVersion) -> Result<Statusd> {
     let name = "within-the-limit";
     let statusd = Statusd::start(Setup { limiter: Some(LIMIT), ..setup })?;
     let mut ours = Ours::with(Role::Client, |config| {
@@ -70,5 +89,6 @@ fn both_talk(setup: Setup, by: Protocol, version: WakuVersion) -> Result<()> {
     let stats = ours.stats()?;
     ensure!((stats.refused, stats.duplicates) == (0, 0), "{by:?}: {stats:?}");
     ours.ensure_never_lost(&[link.peer])?;
-    ours.stop()
+    ours.stop()?;
+    Ok(statusd)
 }
