@@ -627,6 +627,7 @@ impl World {
         self.flights.clear();
         self.now = self.now.after(Duration::from_millis(ANSWER_INTERVAL));
         (0..self.people.len()).for_each(|person| self.disable_what_is_gone(person));
+        (0..self.people.len()).for_each(|person| self.tell_own_devices(person));
         let all = self.profile.heal_all;
         for a in 0..self.people.len() {
             for b in a + 1..self.people.len() {
@@ -648,6 +649,21 @@ impl World {
             for (name, _) in row.layer.devices(&row.store, key).unwrap() {
                 let enabled = if here.contains(&name) { Enabled::Yes } else { Enabled::No };
                 row.layer.set_enabled(&mut row.store, key, &name, enabled).unwrap();
+            }
+        }
+    }
+
+    /// Each device's contact code is read by its owner's others, as at every start. One that has begun again under its
+    /// old name is else named by them with the prekey that it has lost, and a higher version than it has now.
+    fn tell_own_devices(&mut self, person: usize) {
+        let own = self.people[person].key;
+        for device in 0..self.people[person].devices.len() {
+            self.now = self.now.after(Duration::from_millis(1));
+            let Person { keyring, devices, .. } = &mut self.people[person];
+            let sealed = devices[device].seal_dh(keyring, self.now, &mut self.rng, &own, b"");
+            self.broadcast(own, (person, device), person, &sealed);
+            for flight in std::mem::take(&mut self.flights) {
+                self.receive(&flight);
             }
         }
     }
