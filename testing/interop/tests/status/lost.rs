@@ -35,6 +35,7 @@ pub(crate) async fn their_state_is_lost_and_they_write() -> Result<()> {
         let changed = us.notices.iter().any(|notice| matches!(notice, Notice::SessionChanged { .. }));
         ensure!(changed, "{opener:?}: unseen");
         us.stop().await;
+        forget_the_echo(&theirs).await?;
     }
     Ok(())
 }
@@ -58,8 +59,16 @@ pub(crate) async fn their_state_is_lost_and_we_write() -> Result<()> {
         theirs.shows(&us.me().to_hex(), &["do you know me?"]).await?;
         both_ways(&theirs, &mut us).await.with_context(|| format!("{opener:?}"))?;
         us.stop().await;
+        forget_the_echo(&theirs).await?;
     }
     Ok(())
+}
+
+/// The peer begins anew with nobody there. Whoever meets it after a reset gives it what it had said before, its old bundle
+/// included; it keeps that as one of its own device's and may name the old prekey, whose secret it has not, to whoever
+/// comes next, who cannot be read then ("session not found" in its log).
+async fn forget_the_echo(theirs: &Theirs) -> Result<()> {
+    theirs.reset().await
 }
 
 /// One of us in a session with the peer, in which both have spoken.
