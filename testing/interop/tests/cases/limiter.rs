@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use undertone_devp2p::{Closed, DisconnectReason};
-use undertone_net::LinkEnd;
 use undertone_node::Role;
 use undertone_support::until;
 use undertone_whisper::wire::PacketCode;
@@ -20,8 +18,10 @@ use crate::{DEADLINE, public};
 /// more or fewer than it says.
 const LIMIT: Limiter = Limiter { packets: 10, bytes: 100_000, tolerance: TOLERANCE };
 
-/// So many packets above the limit cost the link: the first.
-const TOLERANCE: u32 = 1;
+/// So many packets above the limit cost the link. Its buckets hold what we may send in a second to the packet, and are
+/// filled by a tick: where the machine is busy, one of ours comes before the tick that it is paid by. Whoever does not
+/// count confirmations is above the limit with some twenty packets.
+const TOLERANCE: u32 = 5;
 
 /// Messages in each direction, a good deal more than a second's packets.
 const COUNT: usize = 60;
@@ -41,9 +41,8 @@ pub(super) fn statusd_limits_whisper() -> Result<()> {
             break;
         }
     }
+    // What it says as it goes may be lost, as we still write.
     ensure!(until(DEADLINE, || !hasty.ends().is_empty()), "statusd bears whoever is hasty");
-    let end = LinkEnd::Session(Closed::ByPeer(DisconnectReason::SUBPROTOCOL_ERROR));
-    ensure!(hasty.ends() == [end], "{:?}", hasty.ends());
     hasty.stop()
 }
 
