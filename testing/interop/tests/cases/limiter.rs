@@ -20,7 +20,7 @@ const LIMIT: Limiter = Limiter { packets: 10, bytes: 100_000, tolerance: TOLERAN
 
 /// So many packets above the limit cost the link. Its buckets hold what we may send in a second to the packet, and are
 /// filled by a tick: where the machine is busy, one of ours comes before the tick that it is paid by. Whoever does not
-/// count confirmations is above the limit with some twenty packets.
+/// count confirmations is dropped all the same.
 const TOLERANCE: u32 = 5;
 
 /// Messages in each direction, a good deal more than a second's packets.
