@@ -62,6 +62,8 @@ pub(super) struct World {
     /// Header key and number, or ephemeral key, of every ciphertext.
     used: BTreeSet<Vec<u8>>,
     lives: u64,
+    /// People of whom a device has begun again under its old name.
+    begun_again: BTreeSet<usize>,
     /// Bundles that were left out of the last message that was opened.
     pub(super) dropped: Vec<BundleError>,
     /// Whether the last message that was opened began a session anew.
@@ -92,6 +94,7 @@ impl World {
             dropped: Vec::new(),
             replaced: false,
             refused: None,
+            begun_again: BTreeSet::new(),
             counts: Counts::new(),
         };
         for person in 0..profile.people {
@@ -513,6 +516,7 @@ impl World {
         if below(&mut self.rng, 4) == 0 {
             let name = self.people[person].devices[device].layer.installation().clone();
             self.people[person].devices[device] = self.people[person].named_device(life, name);
+            self.begun_again.insert(person);
             count(&mut self.counts, "step: lose state under the old name");
             return;
         }
@@ -627,7 +631,9 @@ impl World {
         self.flights.clear();
         self.now = self.now.after(Duration::from_millis(ANSWER_INTERVAL));
         (0..self.people.len()).for_each(|person| self.disable_what_is_gone(person));
-        (0..self.people.len()).for_each(|person| self.tell_own_devices(person));
+        for person in self.begun_again.clone() {
+            self.tell_own_devices(person);
+        }
         let all = self.profile.heal_all;
         for a in 0..self.people.len() {
             for b in a + 1..self.people.len() {
@@ -653,8 +659,9 @@ impl World {
         }
     }
 
-    /// Each device's contact code is read by its owner's others, as at every start. One that has begun again under its
-    /// old name is else named by them with the prekey that it has lost, and a higher version than it has now.
+    /// Each device's contact code is read by its owner's others, as at every start. Only where one has begun again under
+    /// its old name, as the original does: it is else named by them with the prekey that it has lost, and a higher
+    /// version than it has now, and one round trip more is needed.
     fn tell_own_devices(&mut self, person: usize) {
         let own = self.people[person].key;
         for device in 0..self.people[person].devices.len() {
